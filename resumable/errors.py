@@ -1,0 +1,230 @@
+"""Every error this package raises on purpose, as one tree.
+
+::
+
+    ResumableError
+    ├── InvalidArgumentError (ValueError)   the call cannot be carried out as written
+    │   └── PartSizeError                   a part size outside 100 KB to 5 GB
+    ├── CredentialsError                    no usable access key
+    ├── LocalFileError (OSError)            a local file cannot be read or written
+    ├── SourceChangedError                  the source file changed while it was sent
+    ├── CheckpointError                     the checkpoint belongs to something else
+    ├── TransferLockedError                 another process works on this transfer
+    ├── TransferCancelledError              the caller asked to stop
+    ├── NetworkError                        no answer
+    │   ├── ConnectionFailedError           the connection was refused, lost or never made
+    │   └── RequestTimeoutError             the server took too long
+    ├── ProtocolError                       the answer is not one OSS gives
+    ├── IntegrityError                      the server holds other bytes than were read here
+    └── ServerError                         the server refused: status, code, request id
+        ├── AccessDeniedError               403: the credentials do not allow it
+        ├── ClockSkewError                  403: this clock and the server's disagree
+        ├── NoSuchUploadError               404: completed, aborted or expired
+        ├── NoSuchKeyError                  404: no such object
+        ├── InvalidPartError                400: a part named at Complete is not there
+        ├── InvalidDigestError              400: the body arrived damaged
+        ├── FileAlreadyExistsError          409: overwriting was forbidden
+        ├── PreconditionFailedError         412: a condition of the request does not hold
+        └── SlowDownError                   429 or 503: too many requests
+
+Each error says whose `fault` it is, whether the same call may succeed later (`retryable`), the
+`request_id` to quote to support, what was `kept`, and what to do next (`advice`).
+"""
+
+from typing import Literal
+
+Fault = Literal["caller", "local", "source", "network", "server"]
+
+
+class ResumableError(Exception):
+    """The root of the tree: catch it to catch all that this package raises on purpose.
+
+    Attributes:
+        fault: Whose fault it is: the `caller`'s arguments, the `local` machine, the `source`
+            file, the `network` or the `server`.
+        retryable: Whether the same call may succeed when it is made again unchanged.
+        request_id: The server's id of the request that failed, or an empty string.
+        part_number: The part that failed, where one did.
+        kept: What remains for the next run, as a sentence, or an empty string.
+        advice: What to do next, as a sentence, or an empty string.
+    """
+
+    fault: Fault = "caller"
+    retryable: bool = False
+
+    def __init__(self, message: str = "", *, request_id: str = "", advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.request_id = request_id
+        self.advice = advice
+        self.part_number: int | None = None
+        self.kept = ""
+
+    def __str__(self) -> str:
+        part = f"part {self.part_number}: " if self.part_number is not None else ""
+        request = f"request id {self.request_id}" if self.request_id else ""
+        sentences = (part + self.message, request, self.kept, self.advice)
+        return ". ".join(sentence.rstrip(".") for sentence in sentences if sentence)
+
+
+class InvalidArgumentError(ResumableError, ValueError):
+    """The call cannot be carried out as written; nothing was sent."""
+
+
+class PartSizeError(InvalidArgumentError):
+    """A part size outside 100 KB (102,400 bytes) to 5 GB, or not a size at all."""
+
+
+class CredentialsError(ResumableError):
+    """No access key was given or found, or the one found cannot be used."""
+
+
+class LocalFileError(ResumableError, OSError):
+    """A local file cannot be read or written; `errno` and `filename` say which and why."""
+
+    fault: Fault = "local"
+
+    @classmethod
+    def of(cls, error: OSError, doing: str, path: str) -> "LocalFileError":
+        """Build the error for a system call that failed while `doing` something to `path`."""
+        told = cls(f"{doing} {path!r} failed: {error.strerror or error}")
+        told.errno, told.strerror, told.filename = error.errno, error.strerror, path
+        return told
+
+
+class SourceChangedError(ResumableError):
+    """The source file is not the one that was being sent; nothing was completed."""
+
+    fault: Fault = "source"
+    retryable = True
+
+
+class CheckpointError(ResumableError):
+    """The checkpoint cannot serve this call and was left as it is."""
+
+
+class TransferLockedError(ResumableError):
+    """Another process, or another thread of this one, works on the same checkpoint."""
+
+    fault: Fault = "local"
+    retryable = True
+
+
+class TransferCancelledError(ResumableError):
+    """The caller's `cancel` event was set."""
+
+    retryable = True
+
+
+class NetworkError(ResumableError):
+    """A request got no answer, or only a part of one."""
+
+    fault: Fault = "network"
+    retryable = True
+
+
+class ConnectionFailedError(NetworkError):
+    """The connection was refused, could not be made, or was lost."""
+
+
+class RequestTimeoutError(NetworkError):
+    """The server did not take the request, or did not answer it, in time."""
+
+
+class ProtocolError(ResumableError):
+    """The answer is not one that OSS gives: a proxy's page, a torn body, a wrong field."""
+
+    fault: Fault = "server"
+    retryable = True
+
+
+class IntegrityError(ResumableError):
+    """The server's CRC-64 or ETag is not that of the bytes read here."""
+
+    fault: Fault = "network"
+    retryable = True
+
+
+class ServerError(ResumableError):
+    """The server refused the request.
+
+    Attributes:
+        status: The HTTP status.
+        code: The error code of the answer, such as `AccessDenied`; empty if it had none.
+        ec: The finer error code (EC) to look up in the OSS documentation, or empty.
+        retry_after: Seconds the server asks to wait before the next try, or None.
+        server_time: The server's clock at the answer (seconds since the epoch), or None.
+    """
+
+    fault: Fault = "server"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        code: str = "",
+        ec: str = "",
+        request_id: str = "",
+        advice: str = "",
+    ) -> None:
+        super().__init__(message, request_id=request_id, advice=advice)
+        self.status = status
+        self.code = code
+        self.ec = ec
+        self.retry_after: float | None = None
+        self.server_time: float | None = None
+        self.retryable = status >= 500 or status in (408, 429)
+
+    def __str__(self) -> str:
+        told = f"{super().__str__()} (HTTP {self.status}"
+        told += f" {self.code}" if self.code else ""
+        return told + (f", EC {self.ec})" if self.ec else ")")
+
+
+class AccessDeniedError(ServerError):
+    """403: the credentials are wrong or do not allow this."""
+
+    fault: Fault = "caller"
+
+
+class ClockSkewError(ServerError):
+    """403 RequestTimeTooSkewed: this machine's clock is more than 15 minutes off."""
+
+    fault: Fault = "local"
+
+
+class NoSuchUploadError(ServerError):
+    """404 NoSuchUpload: the upload id was completed, aborted, has expired or never was."""
+
+
+class NoSuchKeyError(ServerError):
+    """404 NoSuchKey: there is no such object."""
+
+    fault: Fault = "caller"
+
+
+class InvalidPartError(ServerError):
+    """400 InvalidPart: a part named at Complete is missing or has another ETag."""
+
+
+class InvalidDigestError(ServerError):
+    """400 InvalidDigest: the body that arrived does not have the Content-MD5 announced."""
+
+    fault: Fault = "network"
+
+
+class FileAlreadyExistsError(ServerError):
+    """409 FileAlreadyExists: the object exists and overwriting was forbidden."""
+
+    fault: Fault = "caller"
+
+
+class PreconditionFailedError(ServerError):
+    """412 PreconditionFailed: a condition of the request does not hold."""
+
+    fault: Fault = "caller"
+
+
+class SlowDownError(ServerError):
+    """429, or 503 with SlowDown or the like: the server wants fewer requests."""

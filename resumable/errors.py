@@ -45,6 +45,7 @@ class ResumableError(Exception):
         retryable: Whether the same call may succeed when it is made again unchanged.
         request_id: The server's id of the request that failed, or an empty string.
         part_number: The part that failed, where one did.
+        tries: How often the request was tried.
         kept: What remains for the next run, as a sentence, or an empty string.
         advice: What to do next, as a sentence, or an empty string.
     """
@@ -59,11 +60,13 @@ class ResumableError(Exception):
         self.advice = advice
         self.part_number: int | None = None
         self.kept = ""
+        self.tries = 1
 
     def __str__(self) -> str:
         part = f"part {self.part_number}: " if self.part_number is not None else ""
         request = f"request id {self.request_id}" if self.request_id else ""
-        sentences = (part + self.message, request, self.kept, self.advice)
+        tries = f"tried {self.tries} times" if self.tries > 1 else ""
+        sentences = (part + self.message, tries, request, self.kept, self.advice)
         return ". ".join(sentence.rstrip(".") for sentence in sentences if sentence)
 
 

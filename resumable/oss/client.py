@@ -1,0 +1,183 @@
+"""The one road of a call: prepare, sign, send, read, and again where that may help."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from resumable.errors import ClockSkewError, InvalidArgumentError, ResumableError, ServerError
+from resumable.oss.cancellation import Cancellation
+from resumable.oss.credentials import CredentialsProvider
+from resumable.oss.endpoint import Endpoint, check_key
+from resumable.oss.messages import CONTENT_LENGTH, Answer, Request, WireRequest
+from resumable.oss.refusals import refusal
+from resumable.oss.retry import RetryPolicy
+from resumable.oss.signing import SignatureVersion, Subject, canonical_query, sign_v1, sign_v4
+from resumable.oss.transport import OpenAnswer, Transport
+from resumable.version import __version__
+
+_log = logging.getLogger("resumable")
+_T = TypeVar("_T")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_USER_AGENT = f"resumable/{__version__}"
+
+
+def _nothing(_: ResumableError) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """How a transfer holds the reins of its calls.
+
+    Attributes:
+        cancellation: Ends the calls.
+        noticed: Told of each failure that is going to be tried again.
+    """
+
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    noticed: Callable[[ResumableError], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which bucket, where, and how its requests are signed."""
+
+    bucket: str
+    endpoint: Endpoint
+    region: str | None
+    version: SignatureVersion
+
+
+class Clock:
+    """This machine's clock, put right by the server's once they were seen to disagree."""
+
+    def __init__(self) -> None:
+        self._offset = 0.0
+
+    def now(self) -> float:
+        """Seconds since the epoch, as the server counts them."""
+        return time.time() + self._offset
+
+    def correct(self, server_time: float) -> None:
+        """Take over the server's time."""
+        self._offset = server_time - time.time()
+        _log.warning("this machine's clock is off by %.0f s; corrected for OSS", -self._offset)
+
+
+class Client:
+    """Carries calls to one bucket out. Shared by threads; each call stands by itself."""
+
+    def __init__(
+        self,
+        target: Target,
+        provider: CredentialsProvider,
+        transport: Transport,
+        policy: RetryPolicy,
+    ) -> None:
+        self.target = target
+        self._provider = provider
+        self._transport = transport
+        self._policy = policy
+        self._clock = Clock()
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._transport.close()
+
+    def perform(
+        self,
+        prepare: Callable[[], Request],
+        read: Callable[[Answer], _T],
+        controls: Controls,
+    ) -> _T:
+        """Carry a call out, trying again where that may help.
+
+        Args:
+            prepare: Makes the request anew for each try, reading its body again.
+            read: Reads a successful answer.
+            controls: The transfer's reins.
+
+        Raises:
+            ResumableError: the last failure. Its `tries` says how many there were.
+        """
+        tries = 0
+
+        def once() -> _T:
+            nonlocal tries
+            tries += 1
+            controls.cancellation.check()
+            request = prepare()
+            answer = self._transport.send(self._signed(request), controls.cancellation)
+            if not 200 <= answer.status < 300:
+                raise self._refused(request, answer, first=tries == 1)
+            return read(answer)
+
+        try:
+            return self._policy.run(once, controls.cancellation.sleep, controls.noticed)
+        except ResumableError as error:
+            error.tries = tries
+            raise
+
+    @contextmanager
+    def open(self, request: Request, controls: Controls) -> Iterator[OpenAnswer]:
+        """Carry a call out whose answer's body is read by the caller, without a second try."""
+        with self._transport.open(self._signed(request), controls.cancellation) as answer:
+            if not 200 <= answer.status < 300:
+                whole = Answer(answer.status, answer.headers, b"".join(answer.blocks()))
+                raise self._refused(request, whole, first=True)
+            yield answer
+
+    def _signed(self, request: Request) -> WireRequest:
+        target = self.target
+        if request.key is not None:
+            check_key(request.key)
+        headers = checked_headers(request.headers)
+        if request.body is not None:
+            headers[CONTENT_LENGTH] = str(request.body.size)
+        subject = Subject(request.method, target.bucket, request.key, request.query, headers)
+        credentials, now = self._provider(), self._clock.now()
+        if target.version == "v4" and target.region is not None:
+            headers |= sign_v4(subject, credentials, now, target.region)
+        else:
+            headers |= sign_v1(subject, credentials, now)
+        headers |= {"user-agent": _USER_AGENT, "accept-encoding": "identity"}
+        query = canonical_query(request.query)
+        path = target.endpoint.path(target.bucket, request.key)
+        return WireRequest(
+            request.method,
+            target.endpoint.origin(target.bucket),
+            f"{path}?{query}" if query else path,
+            headers,
+            request.body,
+        )
+
+    def _refused(self, request: Request, answer: Answer, *, first: bool) -> ServerError:
+        error = refusal(request, answer)
+        if isinstance(error, ClockSkewError) and error.server_time is not None and first:
+            self._clock.correct(error.server_time)
+            error.retryable = True
+        return error
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Lower the names of headers, and refuse what cannot travel in one.
+
+    Raises:
+        InvalidArgumentError: a name is no token, or a value holds control or non-ASCII
+            characters.
+    """
+    checked: dict[str, str] = {}
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise InvalidArgumentError(f"{name!r} is not a header name")
+        if not (value.isascii() and value.isprintable()):
+            raise InvalidArgumentError(
+                f"the header {name} holds a character that cannot travel in one",
+                advice="Percent-encode what is not printable ASCII",
+            )
+        checked[name.lower()] = value
+    return checked

@@ -1,0 +1,138 @@
+"""Endpoints: where a bucket is, and how its name and a key become a URL."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from resumable.errors import InvalidArgumentError
+
+Style = Literal["virtual", "path", "cname"]
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"(?:.+\.)?oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+_MAX_KEY_BYTES = 1023
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Scheme, host and port of a service, and how a bucket is addressed there.
+
+    The style is `virtual` (`bucket.host`), `path` (`host/bucket/key`, for an IP address and for
+    localhost) or `cname` (the host is the bucket's own).
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+    style: Style
+
+    @classmethod
+    def parse(cls, text: str, *, style: Style | None = None) -> "Endpoint":
+        """Read an endpoint such as `https://oss-cn-hangzhou.aliyuncs.com`.
+
+        Without a scheme it is HTTPS. Without a style, an IP address or localhost gets the path
+        style and everything else the virtual-hosted one.
+
+        Raises:
+            InvalidArgumentError: it is no endpoint, or names more than scheme, host and port.
+        """
+        advice = "Write it as https://oss-cn-hangzhou.aliyuncs.com"
+        try:
+            url = urlsplit(text if "://" in text else f"https://{text}")
+            host, port = (url.hostname or "").lower(), url.port
+        except ValueError:
+            raise InvalidArgumentError("the endpoint is not a URL", advice=advice) from None
+        if url.username is not None or url.password is not None:
+            raise InvalidArgumentError("the endpoint holds credentials", advice=advice)
+        if url.scheme not in ("http", "https") or url.path not in ("", "/"):
+            raise InvalidArgumentError(
+                f"the endpoint {text!r} is not http(s)://host", advice=advice
+            )
+        if url.query or url.fragment or not (_is_address(host) or _HOST.fullmatch(host)):
+            raise InvalidArgumentError(
+                f"the endpoint {text!r} is not http(s)://host", advice=advice
+            )
+        local = _is_address(host) or host == "localhost"
+        default_port = {"http": 80, "https": 443}[url.scheme]
+        return cls(
+            url.scheme,
+            host,
+            None if port == default_port else port,
+            style or ("path" if local else "virtual"),
+        )
+
+    @property
+    def region(self) -> str | None:
+        """The region this endpoint's name tells, such as `cn-hangzhou`."""
+        match = _REGION.fullmatch(self.host)
+        return match.group(1) if match else None
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self._authority(self.host)}"
+
+    def origin(self, bucket: str) -> str:
+        """Scheme, host and port of a request to this bucket."""
+        host = f"{bucket}.{self.host}" if self.style == "virtual" else self.host
+        return f"{self.scheme}://{self._authority(host)}"
+
+    def path(self, bucket: str, key: str | None) -> str:
+        """The path of a request, percent-encoded as it is signed."""
+        prefix = f"/{bucket}/" if self.style == "path" else "/"
+        return prefix + encode_path(key or "")
+
+    def _authority(self, host: str) -> str:
+        bracketed = f"[{host}]" if ":" in host else host
+        return bracketed if self.port is None else f"{bracketed}:{self.port}"
+
+
+def encode_path(key: str) -> str:
+    """Percent-encode a key: all but letters, digits, `-_.~` and `/`."""
+    return quote(key, safe="/")
+
+
+def encode_query(text: str) -> str:
+    """Percent-encode one side of a query parameter: all but letters, digits and `-_.~`."""
+    return quote(text, safe="")
+
+
+def check_bucket_name(name: str) -> str:
+    """Check a bucket's name against OSS's rule: 3 to 63 lower-case letters, digits and hyphens.
+
+    Raises:
+        InvalidArgumentError: it breaks the rule.
+    """
+    if not _BUCKET.fullmatch(name):
+        raise InvalidArgumentError(
+            f"{name!r} is not a bucket name: 3 to 63 lower-case letters, digits and hyphens"
+        )
+    return name
+
+
+def check_key(key: str) -> str:
+    """Check a key against OSS's rule: 1 to 1,023 bytes of UTF-8, no slash in front.
+
+    The slash may be of either kind.
+
+    Raises:
+        InvalidArgumentError: it breaks the rule.
+    """
+    try:
+        size = len(key.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(f"the key {key!r} is not Unicode text") from None
+    if not 1 <= size <= _MAX_KEY_BYTES:
+        raise InvalidArgumentError(f"a key of {size} bytes; OSS takes 1 to {_MAX_KEY_BYTES}")
+    if key[0] in "/\\":
+        raise InvalidArgumentError(f"the key {key!r} begins with {key[0]!r}, which OSS refuses")
+    return key
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""The values that travel between the layers of the protocol: what is asked, what is answered."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from resumable.core.integrity import Bytes, PartDigest, PartHasher
+
+# Header names this client writes or reads, each written once.
+CONTENT_LENGTH = "content-length"
+CONTENT_MD5 = "content-md5"
+CONTENT_TYPE = "content-type"
+CRC64 = "x-oss-hash-crc64ecma"
+ERROR_ON_HEAD = "x-oss-err"
+REQUEST_ID = "x-oss-request-id"
+SECURITY_TOKEN = "x-oss-security-token"  # noqa: S105 - the name of a header, not a secret
+SERVER_ENCRYPTION = "x-oss-server-side-encryption"
+VERSION_ID = "x-oss-version-id"
+
+
+class Payload(Protocol):
+    """A request body that can be sent again from its first byte.
+
+    `prepare` comes before each sending. Only after all of `blocks` were taken does `digest` tell
+    what was sent.
+    """
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        ...
+
+    def prepare(self, *, with_md5: bool) -> bytes | None:
+        """Get ready for a sending, and give the MD5 of the bytes if it is wanted."""
+        ...
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The bytes in order. A block is only valid until the next one is asked for."""
+        ...
+
+    def digest(self) -> PartDigest:
+        """The digests of the bytes."""
+        ...
+
+
+class BytesPayload:
+    """A body that is in memory."""
+
+    def __init__(self, data: Bytes) -> None:
+        self._view = memoryview(data).cast("B")
+        self._digest = PartDigest(0, 0, None)
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return len(self._view)
+
+    def prepare(self, *, with_md5: bool) -> bytes | None:
+        """Digest the bytes."""
+        hasher = PartHasher(with_md5=with_md5)
+        hasher.update(self._view)
+        self._digest = hasher.digest()
+        return self._digest.md5
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The bytes, as they are."""
+        yield self._view
+
+    def digest(self) -> PartDigest:
+        """The digests of the bytes."""
+        return self._digest
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, before it is signed. Without a `key` it is a call on the bucket."""
+
+    operation: str
+    method: str
+    key: str | None
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """A signed request: exactly what goes on the wire."""
+
+    method: str
+    origin: str
+    target: str
+    headers: Mapping[str, str]
+    body: Payload | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def request_id(self) -> str:
+        """The server's id of the request."""
+        return self.headers.get(REQUEST_ID, "")

@@ -1,0 +1,235 @@
+"""Each REST call as a pair: prepare the request, read the answer. No I/O.
+
+A reader raises `ProtocolError` for an answer that OSS would not give, and `IntegrityError` for one
+that does not fit the bytes that were sent.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import pairwise
+
+from resumable.core.integrity import PartDigest
+from resumable.core.plan import MAX_PARTS
+from resumable.core.reconcile import ListedPart
+from resumable.errors import IntegrityError, ProtocolError
+from resumable.oss.messages import (
+    CONTENT_LENGTH,
+    CONTENT_MD5,
+    CRC64,
+    SERVER_ENCRYPTION,
+    VERSION_ID,
+    Answer,
+    BytesPayload,
+    Payload,
+    Request,
+)
+from resumable.oss.results import (
+    InitiatedUpload,
+    ObjectHead,
+    PartsPage,
+    StoredObject,
+    UploadedPart,
+)
+from resumable.oss.xml import Document, UnreadableXmlError, complete_body, parse_number
+
+_MD5_ETAG = re.compile(r"[0-9A-Fa-f]{32}")
+_UPLOAD_ID = re.compile(r"[\x21-\x7e]{1,1024}")
+PAGE = 1000
+
+
+def initiate(key: str, headers: Mapping[str, str]) -> Request:
+    """Prepare InitiateMultipartUpload."""
+    query = {"uploads": "", "encoding-type": "url"}
+    return Request("InitiateMultipartUpload", "POST", key, query, headers, BytesPayload(b""))
+
+
+def read_initiated(answer: Answer) -> InitiatedUpload:
+    """Read the upload id."""
+    upload_id = _document(answer, "InitiateMultipartUploadResult").text("UploadId")
+    if not _UPLOAD_ID.fullmatch(upload_id):
+        raise ProtocolError("the answer has no usable upload id", request_id=answer.request_id)
+    return InitiatedUpload(upload_id, answer.request_id)
+
+
+def upload_part(
+    key: str, upload_id: str, number: int, data: Payload, headers: Mapping[str, str]
+) -> Request:
+    """Prepare UploadPart."""
+    query = {"partNumber": str(number), "uploadId": upload_id}
+    return Request("UploadPart", "PUT", key, query, headers, data)
+
+
+def read_uploaded_part(answer: Answer, number: int, sent: PartDigest) -> UploadedPart:
+    """Read a part's ETag, and hold CRC-64 and ETag against what was sent."""
+    etag = _etag(answer)
+    _check_digests(answer, etag, sent)
+    return UploadedPart(number, sent.size, etag, sent.crc64, answer.request_id)
+
+
+def list_parts(
+    key: str, upload_id: str, *, max_parts: int, marker: int, headers: Mapping[str, str]
+) -> Request:
+    """Prepare one page of ListParts."""
+    query = {
+        "uploadId": upload_id,
+        "max-parts": str(max_parts),
+        "part-number-marker": str(marker),
+        "encoding-type": "url",
+    }
+    return Request("ListParts", "GET", key, query, headers)
+
+
+def read_parts_page(answer: Answer, marker: int) -> PartsPage:
+    """Read a page. Its parts must ascend from the marker on, or paging could run in circles."""
+    document = _document(answer, "ListPartsResult")
+    try:
+        parts = tuple(_listed_part(part) for part in document.children("Part"))
+        last = parts[-1].number if parts else marker
+        next_marker = document.number("NextPartNumberMarker", default=last)
+    except UnreadableXmlError as error:
+        raise ProtocolError(f"ListParts: {error}", request_id=answer.request_id) from None
+    numbers = [marker, *(part.number for part in parts)]
+    ascending = all(a < b for a, b in pairwise(numbers))
+    truncated = document.flag("IsTruncated")
+    if not ascending or last > MAX_PARTS or (truncated and next_marker <= marker):
+        raise ProtocolError("ListParts: the parts do not ascend", request_id=answer.request_id)
+    return PartsPage(parts, truncated, next_marker, answer.request_id)
+
+
+def complete(
+    key: str, upload_id: str, parts: Iterable[tuple[int, str]], headers: Mapping[str, str]
+) -> Request:
+    """Prepare CompleteMultipartUpload from part numbers and ETags."""
+    body = BytesPayload(complete_body(sorted(parts)))
+    query = {"uploadId": upload_id, "encoding-type": "url"}
+    return Request("CompleteMultipartUpload", "POST", key, query, headers, body)
+
+
+def read_completed(answer: Answer) -> StoredObject:
+    """Read the new object's ETag and CRC-64."""
+    document = _document(answer, "CompleteMultipartUploadResult")
+    return _stored(answer, document.text("ETag").strip('"'))
+
+
+def abort(key: str, upload_id: str, headers: Mapping[str, str]) -> Request:
+    """Prepare AbortMultipartUpload."""
+    return Request("AbortMultipartUpload", "DELETE", key, {"uploadId": upload_id}, headers)
+
+
+def put(key: str, data: Payload, headers: Mapping[str, str]) -> Request:
+    """Prepare PutObject."""
+    return Request("PutObject", "PUT", key, {}, headers, data)
+
+
+def read_put(answer: Answer, sent: PartDigest) -> StoredObject:
+    """Read the new object's ETag and CRC-64, and hold them against what was sent."""
+    etag = _etag(answer)
+    _check_digests(answer, etag, sent)
+    return _stored(answer, etag)
+
+
+def head(key: str, version_id: str | None, headers: Mapping[str, str]) -> Request:
+    """Prepare HeadObject."""
+    return Request("HeadObject", "HEAD", key, _version(version_id), headers)
+
+
+def get(key: str, version_id: str | None, headers: Mapping[str, str]) -> Request:
+    """Prepare GetObject."""
+    return Request("GetObject", "GET", key, _version(version_id), headers)
+
+
+def read_head(answer: Answer) -> ObjectHead:
+    """Read what HEAD or GET tells of an object in its headers."""
+    try:
+        size = parse_number(answer.headers.get(CONTENT_LENGTH, ""), CONTENT_LENGTH)
+    except UnreadableXmlError as error:
+        raise ProtocolError(str(error), request_id=answer.request_id) from None
+    return ObjectHead(
+        size,
+        answer.headers.get("etag", "").strip('"'),
+        _crc64(answer),
+        answer.headers.get(VERSION_ID),
+        answer.request_id,
+        answer.headers,
+    )
+
+
+def delete(key: str, version_id: str | None, headers: Mapping[str, str]) -> Request:
+    """Prepare DeleteObject."""
+    return Request("DeleteObject", "DELETE", key, _version(version_id), headers)
+
+
+def content_md5(md5: bytes) -> dict[str, str]:
+    """The header that lets the server refuse a body damaged on its way."""
+    return {CONTENT_MD5: b64encode(md5).decode()}
+
+
+def _version(version_id: str | None) -> dict[str, str]:
+    return {} if version_id is None else {"versionId": version_id}
+
+
+def _document(answer: Answer, root: str) -> Document:
+    try:
+        return Document.parse(answer.body, root)
+    except UnreadableXmlError as error:
+        raise ProtocolError(
+            f"the answer is not a {root}: {error}", request_id=answer.request_id
+        ) from None
+
+
+def _listed_part(part: Document) -> ListedPart:
+    crc = part.text("HashCrc64ecma").strip()
+    return ListedPart(
+        number=part.number("PartNumber"),
+        size=part.number("Size"),
+        etag=part.required("ETag").strip('"'),
+        crc64=parse_number(crc, "HashCrc64ecma") if crc else None,
+        last_modified=_timestamp(part.text("LastModified")),
+    )
+
+
+def _timestamp(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _etag(answer: Answer) -> str:
+    etag = answer.headers.get("etag", "").strip().strip('"')
+    if not re.fullmatch(r"[\x21-\x7e]{1,256}", etag):
+        raise ProtocolError("the answer has no usable ETag", request_id=answer.request_id)
+    return etag
+
+
+def _crc64(answer: Answer) -> int | None:
+    text = answer.headers.get(CRC64, "").strip()
+    try:
+        return parse_number(text, CRC64) if text else None
+    except UnreadableXmlError as error:
+        raise ProtocolError(str(error), request_id=answer.request_id) from None
+
+
+def _stored(answer: Answer, etag: str) -> StoredObject:
+    return StoredObject(etag, _crc64(answer), answer.headers.get(VERSION_ID), answer.request_id)
+
+
+def _check_digests(answer: Answer, etag: str, sent: PartDigest) -> None:
+    crc = _crc64(answer)
+    # Under server-side encryption an ETag need not be the MD5 of what was sent.
+    tells_md5 = _MD5_ETAG.fullmatch(etag) and SERVER_ENCRYPTION not in answer.headers
+    md5 = sent.md5.hex() if sent.md5 is not None and tells_md5 else None
+    wrong_crc = crc is not None and crc != sent.crc64
+    wrong_etag = md5 is not None and md5 != etag.lower()
+    if wrong_crc or wrong_etag:
+        raise IntegrityError(
+            f"the server's {'CRC-64' if wrong_crc else 'ETag'} is not that of the bytes sent",
+            request_id=answer.request_id,
+        )
+    if crc is None and md5 is None:
+        raise IntegrityError(
+            "the answer has neither a CRC-64 nor an MD5 to check the bytes by",
+            request_id=answer.request_id,
+        )

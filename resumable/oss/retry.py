@@ -1,0 +1,102 @@
+"""The one retry policy: what is worth another try, when, and how often."""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import tenacity
+
+from resumable.errors import (
+    ResumableError,
+    ServerError,
+    SourceChangedError,
+    TransferCancelledError,
+)
+
+_log = logging.getLogger("resumable")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently a call is tried again.
+
+    The wait before try n is random between 0 and `base * 2**(n - 1)` seconds, capped by
+    `longest_wait` (full jitter). A Retry-After of the server is honoured up to
+    `longest_retry_after`.
+
+    Attributes:
+        attempts: Tries in all, at least 1.
+        base: Seconds.
+        longest_wait: Seconds.
+        longest_retry_after: Seconds.
+        give_up_after: Seconds after the first try from which on no other is begun.
+    """
+
+    attempts: int = 8
+    base: float = 0.25
+    longest_wait: float = 20.0
+    longest_retry_after: float = 60.0
+    give_up_after: float = 300.0
+
+    def run(
+        self,
+        call: Callable[[], _T],
+        sleep: Callable[[float], None],
+        noticed: Callable[[ResumableError], None],
+    ) -> _T:
+        """Call until it succeeds, fails for good, or a limit of the policy is reached.
+
+        Args:
+            call: What to try.
+            sleep: Waits for so many seconds; it may raise to end it all.
+            noticed: Told of each failure that is worth a retry.
+        """
+        tries = tenacity.Retrying(
+            sleep=sleep,
+            stop=self._should_stop,
+            wait=self._wait,
+            retry=tenacity.retry_if_exception(worth_retrying),
+            before_sleep=_log_retry,
+            after=lambda state: _notice(state, noticed),
+            reraise=True,
+        )
+        return tries(call)
+
+    def _should_stop(self, state: tenacity.RetryCallState) -> bool:
+        too_late = (state.seconds_since_start or 0.0) >= self.give_up_after
+        return state.attempt_number >= self.attempts or too_late
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = _failure(state)
+        if isinstance(error, ServerError) and error.retry_after is not None:
+            return min(error.retry_after, self.longest_retry_after)
+        ceiling = min(self.base * 2.0 ** (state.attempt_number - 1), self.longest_wait)
+        return random.uniform(0.0, ceiling)  # noqa: S311 - jitter, not a secret
+
+
+def worth_retrying(error: BaseException) -> bool:
+    """Whether another try of the same request may succeed.
+
+    A source that has changed and a caller who wants to stop are not cured by asking again.
+    """
+    if isinstance(error, SourceChangedError | TransferCancelledError):
+        return False
+    return isinstance(error, ResumableError) and error.retryable
+
+
+def _failure(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
+def _notice(state: tenacity.RetryCallState, noticed: Callable[[ResumableError], None]) -> None:
+    error = _failure(state)
+    if isinstance(error, ResumableError):
+        noticed(error)
+
+
+def _log_retry(state: tenacity.RetryCallState) -> None:
+    wait = state.next_action.sleep if state.next_action else 0.0
+    _log.warning("try %d failed: %s; next in %.1f s", state.attempt_number, _failure(state), wait)

@@ -1,0 +1,255 @@
+"""One request, one answer: the only module that opens sockets, and that knows requests.
+
+It uses the transport adapter of requests and none of its session, which would follow redirects
+with the body and the security token, read ~/.netrc and proxy variables, keep cookies, and rewrite
+paths such as `a/../b` after they were signed.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+
+from resumable.errors import (
+    ConnectionFailedError,
+    ProtocolError,
+    RequestTimeoutError,
+    ResumableError,
+    TransferCancelledError,
+)
+from resumable.oss.cancellation import Cancellation
+from resumable.oss.messages import Answer, Payload, WireRequest
+
+_MAX_ANSWER = 16 * 1024 * 1024
+_READ_BLOCK = 256 * 1024
+_POOL_SIZE = 64
+
+_under_way = threading.local()
+
+
+class _Exchange:
+    """A request under way: where its body failed, and how to break it from another thread."""
+
+    def __init__(self) -> None:
+        self.body_error: BaseException | None = None
+        self.body_done = True
+        self._connection: urllib3.connection.HTTPConnection | None = None
+
+    def attach(self, connection: urllib3.connection.HTTPConnection) -> None:
+        self._connection = connection
+
+    def break_off(self) -> None:
+        sock = getattr(self._connection, "sock", None)
+        if sock is None:
+            return
+        try:
+            # Not the method of the TLS socket, which would tear its state down under the thread
+            # that is using it.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        except OSError:  # it is gone already, which is what was wanted
+            return
+
+    def blocks(self, body: Payload) -> Iterator[memoryview]:
+        """Hand out the body. An error of reading it must not look like one of the network."""
+        self.body_done = False
+        try:
+            yield from body.blocks()
+        except Exception as error:
+            self.body_error = error
+            raise _BodyFailedError from error
+        self.body_done = True
+
+
+class _BodyFailedError(Exception):
+    """Passes through urllib3 untouched, unlike an OSError."""
+
+
+class _Watched(urllib3.connection.HTTPConnection):
+    """A connection that can be broken from outside, and that is patient while it sends."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _under_way.exchange.attach(self)
+        super().request(*args, **kwargs)
+
+    def endheaders(self, *args: Any, **kwargs: Any) -> None:
+        super().endheaders(*args, **kwargs)
+        # urllib3 sends the body under the timeout for connecting, which is the shorter one.
+        self.sock.settimeout(_under_way.timeout)
+
+    def getresponse(self) -> Any:
+        answer = super().getresponse()
+        if not _under_way.exchange.body_done and self.sock is not None:
+            # The server answered before it had the whole body: it would take the next request
+            # for the rest. The answer keeps its own hold on the socket and can still be read.
+            self.sock.close()
+            self.sock = None
+        return answer
+
+
+class _WatchedTls(_Watched, urllib3.connection.HTTPSConnection):
+    """The same over TLS."""
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _WatchedTls
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter, sending the target exactly as it was signed."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:  # noqa: ARG002
+        target: str = request.signed_target  # type: ignore[attr-defined]
+        return target
+
+
+class Transport:
+    """Connections to one endpoint, kept open between requests and shared by all threads.
+
+    Args:
+        connect_timeout: Seconds to wait for a connection.
+        timeout: Seconds without a byte moving, in either direction, before a request fails.
+        ca_bundle: Path of a PEM file of the certificate authorities to trust instead of the
+            usual ones. Certificates are always verified.
+    """
+
+    def __init__(self, connect_timeout: float, timeout: float, ca_bundle: str | None) -> None:
+        self._timeouts = (connect_timeout, timeout)
+        self._verify: str | bool = ca_bundle if ca_bundle is not None else True
+        self._adapter = _Adapter(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
+
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        self._adapter.close()
+
+    def send(self, request: WireRequest, cancellation: Cancellation) -> Answer:
+        """Send a request and read the whole answer.
+
+        Raises:
+            NetworkError: there was no whole answer.
+            ProtocolError: the answer is larger than any that OSS gives.
+            TransferCancelledError: the cancellation was thrown.
+        """
+        with self.open(request, cancellation) as answer:
+            blocks, size = [], 0
+            for block in answer.blocks():
+                blocks.append(block)
+                size += len(block)
+                if size > _MAX_ANSWER:
+                    raise ProtocolError(f"an answer of more than {_MAX_ANSWER} bytes")
+            return Answer(answer.status, answer.headers, b"".join(blocks))
+
+    @contextmanager
+    def open(self, request: WireRequest, cancellation: Cancellation) -> Iterator["OpenAnswer"]:
+        """Send a request and leave the answer's body to be read within the context.
+
+        Raises:
+            NetworkError: there was no answer.
+            TransferCancelledError: the cancellation was thrown.
+        """
+        exchange = _Exchange()
+        with cancellation.interruptible(exchange.break_off):
+            response = self._start(request, exchange, cancellation)
+            try:
+                yield OpenAnswer(response, cancellation)
+            finally:
+                # A connection whose answer was read to its end is back in the pool by now.
+                response.close()
+
+    def _start(
+        self, request: WireRequest, exchange: _Exchange, cancellation: Cancellation
+    ) -> requests.Response:
+        prepared = requests.PreparedRequest()
+        prepared.method = request.method
+        prepared.url = request.origin + request.target
+        prepared.headers = CaseInsensitiveDict(request.headers)
+        prepared.signed_target = request.target  # type: ignore[attr-defined]
+        if request.body is not None and request.body.size:
+            prepared.body = exchange.blocks(request.body)  # type: ignore[assignment]
+        _under_way.exchange, _under_way.timeout = exchange, self._timeouts[1]
+        try:
+            return self._adapter.send(
+                prepared, stream=True, timeout=self._timeouts, verify=self._verify
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            failure: BaseException = _told(error, cancellation)
+        except _BodyFailedError:
+            failure = exchange.body_error or AssertionError("a body failed without an error")
+        # Raised out here so that it does not carry the request, and with it the signature, along.
+        raise failure
+
+
+class OpenAnswer:
+    """An answer whose body is still on the wire."""
+
+    def __init__(self, response: requests.Response, cancellation: Cancellation) -> None:
+        self.status = response.status_code
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self._raw: urllib3.response.HTTPResponse = response.raw
+        self._cancellation = cancellation
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body as it comes in, not decoded.
+
+        Raises:
+            NetworkError: it ends before the announced length.
+        """
+        while block := self._read():
+            yield block
+
+    def _read(self) -> bytes:
+        try:
+            return self._raw.read(_READ_BLOCK, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            failure = _told(error, self._cancellation)
+        raise failure
+
+
+def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
+    """What a failure below means, without the request it happened in."""
+    if cancellation.is_set:
+        return TransferCancelledError("the transfer was stopped")
+    reason = _reason(error)
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+        failed = ConnectionFailedError(
+            f"the server's certificate or TLS was not accepted: {reason}",
+            advice="Check the endpoint's name; give ca_bundle= for a private authority",
+        )
+        failed.retryable = False
+        return failed
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+        return RequestTimeoutError(f"the server did not move a byte in time: {reason}")
+    if _holds(error, TimeoutError):
+        return RequestTimeoutError("the server did not take the request in time")
+    return ConnectionFailedError(f"the connection failed: {reason}")
+
+
+def _reason(error: Exception) -> str:
+    """The innermost error in words. What urllib3 says holds addresses, never headers."""
+    inner: object = error
+    while isinstance(inner, BaseException):
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        reason = getattr(inner, "reason", None)
+        inner = reason if isinstance(reason, BaseException) else (inner.args or (None,))[-1]
+    return str(inner or type(error).__name__)[:200]
+
+
+def _holds(error: BaseException, kind: type[BaseException]) -> bool:
+    return any(
+        isinstance(inner, kind) or (isinstance(inner, BaseException) and _holds(inner, kind))
+        for inner in error.args
+    )

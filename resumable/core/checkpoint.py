@@ -10,6 +10,7 @@ ASCII only, so that any language can make it again.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -117,7 +118,7 @@ class Checkpoint(_Model):
         return Plan(self.file.size, self.part_size)
 
 
-def headers_digest(headers: dict[str, str]) -> str:
+def headers_digest(headers: Mapping[str, str]) -> str:
     """A digest of the headers given at Initiate, which belong to the upload id for good.
 
     Names are compared without regard to case. The values themselves are never stored.

@@ -1,0 +1,1 @@
+"""Transfers: the effects (threads, files, locks) around the pure decisions of the core."""

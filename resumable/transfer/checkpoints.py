@@ -1,0 +1,256 @@
+"""The checkpoint file: who may use it, what it says, and keeping it up to date at a small cost."""
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from resumable.core.checkpoint import (
+    MAX_CHECKPOINT_SIZE,
+    Checkpoint,
+    CheckpointFromFutureError,
+    CheckpointUnreadableError,
+    PartRecord,
+    decode,
+    encode,
+)
+from resumable.core.plan import Plan
+from resumable.errors import CheckpointError, LocalFileError, ResumableError, TransferLockedError
+from resumable.transfer.files import read_bounded, remove, set_aside, write_durably
+
+_log = logging.getLogger("resumable")
+
+# One look, with a little patience for the moment in which another run takes its lock file away.
+_LOCK_PATIENCE = 0.2
+_LOCK_POLL = 0.02
+_MAX_HOLDER = 4096
+# After a write that took t seconds none follows for this many times t: 1 % of the time.
+_PAUSE_PER_WRITE = 99
+_SHORTEST_PAUSE = 0.2
+
+
+class CheckpointFile:
+    """The checkpoint at a path, and the lock beside it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.lock_path = f"{path}.lock"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock, so that one process works on the transfer. It is let go by the kernel.
+
+        The lock file is removed while it is held; whoever waited for it notices that the file it
+        locked is no longer the one at the path (filelock looks at the link count) and tries again.
+
+        Raises:
+            TransferLockedError: another process holds it; the message says which.
+            CheckpointError: the folder cannot be written to, or its file system cannot lock.
+        """
+        lock = FileLock(
+            self.lock_path,
+            mode=0o600,
+            thread_local=False,
+            fallback_to_soft=False,
+            poll_interval=_LOCK_POLL,
+            on_acquired=_write_holder,
+        )
+        try:
+            lock.acquire(timeout=_LOCK_PATIENCE)
+        except Timeout:
+            raise self._held_by_another() from None
+        except OSError as error:
+            raise CheckpointError(
+                f"the checkpoint {self.path!r} cannot be locked: {error.strerror or error}",
+                advice="Give checkpoint_path= on a local disk that can be written to",
+            ) from None
+        try:
+            yield
+        finally:
+            if os.name == "posix":
+                remove(self.lock_path)
+            lock.release()
+
+    def load(self) -> Checkpoint | None:
+        """Read the checkpoint; None if there is none, or none that can be used.
+
+        What is torn or damaged is renamed to `<path>.bad` and told in the log.
+
+        Raises:
+            CheckpointError: a newer version wrote it, or it is a link; it is left alone.
+        """
+        try:
+            data = read_bounded(self.path, MAX_CHECKPOINT_SIZE)
+        except LocalFileError as error:
+            raise CheckpointError(
+                f"the checkpoint cannot be read: {error}",
+                advice="Remove it, or give another checkpoint_path=",
+            ) from None
+        if data is None:
+            return None
+        try:
+            return decode(data)
+        except CheckpointFromFutureError as error:
+            raise CheckpointError(
+                f"the checkpoint {self.path!r} was written by a newer release ({error})",
+                advice="Finish the transfer with that release, or give another checkpoint_path=",
+            ) from None
+        except CheckpointUnreadableError as error:
+            bad = set_aside(self.path)
+            _log.warning("checkpoint %r cannot be used (%s): now %r", self.path, error, bad)
+            return None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint, durably and as a whole."""
+        write_durably(self.path, encode(checkpoint))
+
+    def delete(self) -> None:
+        """Remove the checkpoint."""
+        remove(self.path)
+
+    def _held_by_another(self) -> TransferLockedError:
+        return TransferLockedError(
+            f"{self._holder()} works on the checkpoint {self.path!r}",
+            advice="Wait for it to end, or give another checkpoint_path= for another transfer",
+        )
+
+    def _holder(self) -> str:
+        try:
+            told = json.loads(read_bounded(self.lock_path, _MAX_HOLDER) or b"")
+            return f"process {told['pid']:d} on {told['host']!s:.100}, since {told['since']!s:.40},"
+        except (LocalFileError, ValueError, TypeError, KeyError):
+            return "another process"
+
+
+class Ledger:
+    """The parts the server has acknowledged, in memory at once and on disk soon after.
+
+    One thread writes the newest state while further parts gather, and rests in between, so that
+    writing takes about 1 % of the time however many parts there are. What a crash loses of it,
+    ListParts knows. Without a file it only remembers.
+
+    Args:
+        begun: The checkpoint to start from.
+        file: Where to keep it, or None.
+        failed: Told once, from the writing thread, if it cannot be written.
+    """
+
+    def __init__(
+        self,
+        begun: Checkpoint,
+        file: CheckpointFile | None,
+        failed: Callable[[ResumableError], None],
+    ) -> None:
+        self._begun = begun
+        self._file = file
+        self._failed = failed
+        self._records = {record.number: record for record in begun.parts}
+        self._news = threading.Condition()
+        self._unwritten = False
+        self._closing = False
+        self._broken = False
+        self._thread = threading.Thread(target=self._write_on, name="checkpoint", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._file is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write the last state, whatever ended the transfer."""
+        with self._news:
+            self._closing = True
+            self._news.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
+        try:
+            self.flush()
+        except ResumableError as unwritten:
+            if error is None:
+                raise
+            # What ended the transfer is the news; ListParts knows what this would have told.
+            _log.warning("the checkpoint could not be brought up to date: %s", unwritten)
+
+    @property
+    def upload_id(self) -> str:
+        """The upload the parts belong to."""
+        return self._begun.upload_id
+
+    @property
+    def plan(self) -> Plan:
+        """How the file is cut."""
+        return self._begun.plan
+
+    def records(self) -> list[PartRecord]:
+        """The acknowledged parts, ascending."""
+        with self._news:
+            return [self._records[number] for number in sorted(self._records)]
+
+    def record(self, part: PartRecord) -> None:
+        """Note an acknowledged part."""
+        with self._news:
+            self._records[part.number] = part
+            self._unwritten = True
+            self._news.notify_all()
+
+    def keep_only(self, numbers: set[int]) -> None:
+        """Strike the parts that turned out not to be at the server."""
+        with self._news:
+            self._records = {n: part for n, part in self._records.items() if n in numbers}
+            self._unwritten = True
+
+    def flush(self) -> None:
+        """Write what is not written yet, now.
+
+        Raises:
+            LocalFileError: it cannot be written.
+        """
+        if self._file is None or self._broken:
+            return
+        with self._news:
+            if not self._unwritten:
+                return
+            self._unwritten = False
+        parts = tuple(self.records())
+        self._file.save(self._begun.model_copy(update={"parts": parts}))
+
+    def _write_on(self) -> None:
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._unwritten or self._closing)
+                if self._closing:
+                    return
+            began = time.monotonic()
+            try:
+                self.flush()
+            except ResumableError as error:
+                # Writing again would only lengthen the list of what went wrong.
+                self._broken = True
+                self._failed(error)
+                return
+            pause = max(_SHORTEST_PAUSE, _PAUSE_PER_WRITE * (time.monotonic() - began))
+            with self._news:
+                self._news.wait_for(lambda: self._closing, timeout=pause)
+
+
+def _write_holder(descriptor: int) -> None:
+    """Write who holds the lock into its file, for the message of those who find it taken."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, json.dumps(holder).encode())

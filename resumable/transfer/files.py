@@ -1,0 +1,346 @@
+"""The only module that opens, writes, syncs and renames local files."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import FileIO
+
+from resumable.core.checkpoint import SourceIdentity
+from resumable.core.integrity import PartDigest, PartHasher
+from resumable.core.plan import Part
+from resumable.errors import LocalFileError, SourceChangedError
+
+# hashlib and the CRC library let go of the GIL for blocks of this size; larger ones only cost
+# memory and fall out of the processor's cache.
+BLOCK_SIZE = 256 * 1024
+
+# A file system stamps changes with its own clock, which ticks this often: two changes within one
+# tick cannot be told apart. Whole seconds are the stamps of the coarser ones.
+_FINE_TICK_NS = 20_000_000
+_COARSE_TICK_NS = 2_000_000_000
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+class SourceFile:
+    """A file that is being sent, as it was when it was opened.
+
+    Each thread reads through a `SourceReader` of its own. `check` tells whether the file at the
+    path is still the one that was opened, in the state it was in.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.identity = _settled(path)
+
+    @property
+    def size(self) -> int:
+        """The size in bytes when it was opened."""
+        return self.identity.size
+
+    def check(self) -> None:
+        """Make sure that the file was neither written to, nor replaced, nor deleted.
+
+        Raises:
+            SourceChangedError: it was.
+        """
+        was, now = self.identity, self._now()
+        differences = {
+            "another file took its place": now.inode != was.inode,
+            f"its size went from {was.size} to {now.size} bytes": now.size != was.size,
+            "it was written to": now.mtime_ns != was.mtime_ns,
+        }
+        told = ", ".join(what for what, differs in differences.items() if differs)
+        if told:
+            raise SourceChangedError(f"{self.path!r} changed while it was sent: {told}")
+
+    def was_touched(self) -> bool:
+        """Whether anything at all changed, be it only the permissions.
+
+        A writer can set the time of the last write back, but not that of the last change to the
+        inode: after it, only reading tells whether the content is the same.
+        """
+        return not self._now().same_state(self.identity)
+
+    def check_untouched(self) -> None:
+        """Make sure that nothing at all changed.
+
+        Raises:
+            SourceChangedError: something did.
+        """
+        self.check()
+        if self.was_touched():
+            raise SourceChangedError(f"the inode of {self.path!r} changed while it was sent")
+
+    def _now(self) -> SourceIdentity:
+        try:
+            return identify(self.path)
+        except FileNotFoundError:
+            raise SourceChangedError(f"{self.path!r} is gone") from None
+        except OSError as error:
+            raise LocalFileError.of(error, "looking at", self.path) from None
+
+    @contextmanager
+    def reader(self) -> Iterator["SourceReader"]:
+        """Open the file for one thread."""
+        try:
+            file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - closed below
+        except FileNotFoundError:
+            raise SourceChangedError(f"{self.path!r} is gone") from None
+        except OSError as error:
+            raise LocalFileError.of(error, "opening", self.path) from None
+        with file:
+            if os.fstat(file.fileno()).st_ino != self.identity.inode:
+                raise SourceChangedError(f"another file took the place of {self.path!r}")
+            yield SourceReader(self.path, file)
+
+
+class SourceReader:
+    """Reads ranges of a source file for one thread, into one buffer."""
+
+    def __init__(self, path: str, file: FileIO) -> None:
+        self._path = path
+        self._file = file
+        self._buffer = bytearray(BLOCK_SIZE)
+
+    def blocks(self, part: Part) -> Iterator[memoryview]:
+        """The bytes of a range in order; each block is overwritten by the next one.
+
+        Raises:
+            SourceChangedError: the file ends before the range does.
+            LocalFileError: it cannot be read.
+        """
+        view, offset, end = memoryview(self._buffer), part.offset, part.offset + part.size
+        while offset < end:
+            size = self._read(view[: min(BLOCK_SIZE, end - offset)], offset)
+            if size == 0:
+                raise SourceChangedError(f"{self._path!r} became shorter than {end} bytes")
+            yield view[:size]
+            offset += size
+
+    def _read(self, view: memoryview, offset: int) -> int:
+        try:
+            self._file.seek(offset)
+            return self._file.readinto(view) or 0
+        except OSError as error:
+            raise LocalFileError.of(error, "reading", self._path) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What whoever sends a part of a file wants to be told, and where it may raise to end it.
+
+    Attributes:
+        begins: Called before each sending.
+        look: Called before each block is used.
+        last: Called before the last block goes out. Without it no request is whole.
+        moved: Called with the size of each block that went out.
+    """
+
+    begins: Callable[[], None]
+    look: Callable[[], None]
+    last: Callable[[], None]
+    moved: Callable[[int], None]
+
+
+class FilePart:
+    """The bytes of one part of a file, as a request body that can be sent again.
+
+    With an MD5 the part is read twice, since the digest travels before the bytes; what was read
+    the second time is vouched for by the server's check of the first time's digest. A part that
+    fits the buffer is read once.
+    """
+
+    def __init__(self, reader: SourceReader, part: Part, watch: Watch) -> None:
+        self._reader = reader
+        self._part = part
+        self._watch = watch
+        self._digest: PartDigest | None = None
+        self._held: memoryview | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return self._part.size
+
+    def prepare(self, *, with_md5: bool) -> bytes | None:
+        """Read the part for its MD5, if it is wanted."""
+        self._digest = self._held = None
+        self._watch.begins()
+        if not with_md5:
+            return None
+        hasher = PartHasher(with_md5=True)
+        for block in self._reader.blocks(self._part):
+            self._watch.look()
+            hasher.update(block)
+            if len(block) == self._part.size:
+                self._held = block
+        self._digest = hasher.digest()
+        return self._digest.md5
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The bytes in order."""
+        hasher = PartHasher(with_md5=False) if self._digest is None else None
+        left = self._part.size
+        for block in [self._held] if self._held else self._reader.blocks(self._part):
+            self._watch.look()
+            if hasher is not None:
+                hasher.update(block)
+            left -= len(block)
+            if left == 0:
+                self._watch.last()
+            yield block
+            self._watch.moved(len(block))
+        if hasher is not None:
+            self._digest = hasher.digest()
+
+    def digest(self) -> PartDigest:
+        """The digests of the bytes."""
+        return self._digest or PartDigest(0, 0, None)
+
+
+def identify(path: str) -> SourceIdentity:
+    """What tells this state of a file from another without reading it.
+
+    Raises:
+        OSError: as os.stat does.
+    """
+    return _identity(path, os.stat(path))
+
+
+def write_durably(path: str, data: bytes) -> None:
+    """Put a whole new file in the place of `path`, or leave what was there: the only way.
+
+    The bytes are on the disk before the name points to them, and the name is on the disk before
+    this returns. The file is readable by its owner only, from birth. Links are not followed.
+
+    Raises:
+        LocalFileError: a step failed. It is not tried again: after a failed fsync the pages
+            count as clean although they were lost.
+    """
+    new = f"{path}.new"
+    try:
+        descriptor = _create_exclusively(new)
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        except OSError:
+            remove(new)
+            raise
+        finally:
+            os.close(descriptor)
+        os.replace(new, path)
+        _sync_folder(path)
+    except LocalFileError:
+        raise
+    except OSError as error:
+        raise LocalFileError.of(error, "writing", path) from None
+
+
+def read_bounded(path: str, limit: int) -> bytes | None:
+    """The content of a regular file, up to `limit` bytes and one more; None if there is none.
+
+    Raises:
+        LocalFileError: it is a link or no regular file, or cannot be read.
+    """
+    try:
+        flags = os.O_RDONLY | _NO_BLOCK | _NO_FOLLOW | _BINARY
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LocalFileError.of(error, "opening", path) from None
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise LocalFileError(f"{path!r} is not a regular file")
+        try:
+            return file.read(limit + 1)
+        except OSError as error:
+            raise LocalFileError.of(error, "reading", path) from None
+
+
+def set_aside(path: str) -> str:
+    """Rename a file that cannot be used to `<path>.bad`, and return that name.
+
+    Raises:
+        LocalFileError: it cannot be renamed.
+    """
+    bad = f"{path}.bad"
+    try:
+        os.replace(path, bad)
+    except OSError as error:
+        raise LocalFileError.of(error, "setting aside", path) from None
+    return bad
+
+
+def remove(path: str) -> None:
+    """Remove a file; that it is gone already is fine.
+
+    Raises:
+        LocalFileError: it cannot be removed.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LocalFileError.of(error, "removing", path) from None
+
+
+def _settled(path: str) -> SourceIdentity:
+    """Identify a file once a later change to it is sure to get another time stamp."""
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise LocalFileError(f"{path!r} is not a regular file")
+        tick = _FINE_TICK_NS if found.st_mtime_ns % 1_000_000_000 else _COARSE_TICK_NS
+        age = time.time_ns() - found.st_mtime_ns
+        if 0 <= age < tick:
+            time.sleep((tick - age) / 1e9)
+            found = os.stat(path)
+        return _identity(path, found)
+    except LocalFileError:
+        raise
+    except OSError as error:
+        raise LocalFileError.of(error, "opening", path) from None
+
+
+def _identity(path: str, found: os.stat_result) -> SourceIdentity:
+    absolute = os.path.abspath(path).encode("utf-8", "backslashreplace").decode()
+    return SourceIdentity(
+        path=absolute,
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
+        inode=found.st_ino,
+    )
+
+
+def _create_exclusively(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
+    with suppress(FileExistsError):
+        return os.open(path, flags, 0o600)
+    # Left by a run that was killed while it wrote; this one holds the lock.
+    os.unlink(path)
+    return os.open(path, flags, 0o600)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_folder(path: str) -> None:
+    if os.name != "posix":  # Windows does not open folders; its rename is journalled
+        return
+    descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

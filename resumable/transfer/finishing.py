@@ -1,0 +1,196 @@
+"""Making the object out of its parts, and being sure that it is the file."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from resumable.core.headers import RoutedHeaders
+from resumable.core.integrity import combine_all
+from resumable.core.plan import Part
+from resumable.core.reconcile import ObjectFacts, is_our_object
+from resumable.errors import (
+    FileAlreadyExistsError,
+    IntegrityError,
+    InvalidDigestError,
+    NetworkError,
+    NoSuchUploadError,
+    ProtocolError,
+    ResumableError,
+    SourceChangedError,
+)
+from resumable.oss.bucket import Bucket
+from resumable.oss.cancellation import Cancellation
+from resumable.oss.client import Controls
+from resumable.oss.results import ObjectHead, StoredObject, UploadedPart
+from resumable.transfer.checkpoints import Ledger
+from resumable.transfer.files import FilePart, SourceFile, SourceReader
+from resumable.transfer.sending import Run, digest_of
+
+_log = logging.getLogger("resumable")
+
+# A part in flight can survive an abort, and then the upload is there again.
+_ABORT_TRIES = 5
+
+
+class Finisher:
+    """Makes one object, by PutObject or by Complete, and verifies it."""
+
+    def __init__(self, run: Run, source: SourceFile, key: str, headers: RoutedHeaders) -> None:
+        self._run = run
+        self._source = source
+        self._key = key
+        self._headers = headers
+
+    def put(self) -> StoredObject:
+        """Send the whole file in one request.
+
+        Raises:
+            SourceChangedError: the file changed before its last byte was sent; the object was
+                not made.
+        """
+        made: list[StoredObject] = []
+
+        def do(whole: Part, reader: SourceReader) -> None:
+            made.append(self._put(whole, reader))
+
+        self._run.work_off(self._source, [Part(1, 0, self._source.size)], do)
+        return made[0]
+
+    def complete(self, ledger: Ledger) -> StoredObject:
+        """Make the object of the parts in the ledger.
+
+        Raises:
+            SourceChangedError: the file is no longer the one whose parts were sent; nothing was
+                completed.
+            IntegrityError: the object that now stands under the key is not the file.
+            ResumableError: Complete failed; the parts are still there.
+        """
+        records = ledger.records()
+        self._make_sure_of_source(ledger)
+        ledger.flush()
+        crc = combine_all((record.crc64, record.size) for record in records)
+        parts = [UploadedPart(part.number, part.size, part.etag, part.crc64) for part in records]
+        try:
+            stored = self._run.bucket.complete_multipart_upload(
+                self._key, ledger.upload_id, parts, headers=self._headers.complete
+            )
+        except (NoSuchUploadError, FileAlreadyExistsError, NetworkError, ProtocolError) as error:
+            found = self._made_by_a_lost_try(error, crc)
+            if found is None:
+                raise
+            if not isinstance(error, NoSuchUploadError):
+                self.abandon(ledger.upload_id)
+            return found
+        return self._verified(stored, crc)
+
+    def found(self, local_crc64: Callable[[], int]) -> StoredObject | None:
+        """The object under the key, if it is the one this transfer would make."""
+        head = self._head()
+        if head is None or head.size != self._source.size:
+            return None
+        facts = ObjectFacts(head.size, head.crc64, head.headers)
+        crc, headers = local_crc64(), self._headers.initiate
+        if not is_our_object(facts, size=self._source.size, crc64=crc, headers=headers):
+            return None
+        return StoredObject(head.etag, crc, head.version_id, head.request_id)
+
+    def abandon(self, upload_id: str, patience: float = 10.0) -> bool:
+        """Abort an upload, within so many seconds, until the server no longer knows it.
+
+        What cannot be aborted is named in the log, since its parts are billed.
+        """
+        cancellation = Cancellation()
+        bucket = self._run.free_bucket.under(Controls(cancellation))
+        timer = threading.Timer(patience, cancellation.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            left = _abort(bucket, self._key, upload_id, self._headers)
+        finally:
+            timer.cancel()
+        if left:
+            _log.error(
+                "upload %s of oss://%s/%s is left on the server: %s",
+                upload_id,
+                bucket.name,
+                self._key,
+                left,
+            )
+        return not left
+
+    def _put(self, part: Part, reader: SourceReader) -> StoredObject:
+        run = self._run
+        watch = run.watch(part.number, last=self._source.check_untouched)
+        data = FilePart(reader, part, watch)
+        try:
+            stored = run.bucket.put_object(
+                self._key, data, content_md5=run.wishes.content_md5, headers=self._headers.put
+            )
+        except (IntegrityError, InvalidDigestError):
+            self._source.check()
+            raise
+        except (FileAlreadyExistsError, NetworkError, ProtocolError) as error:
+            found = self._made_by_a_lost_try(error, data.digest().crc64)
+            if found is None:
+                raise
+            stored = found
+        run.meter.sent(part.number, part.size)
+        return self._verified(stored, data.digest().crc64)
+
+    def _make_sure_of_source(self, ledger: Ledger) -> None:
+        self._source.check()
+        if not self._source.was_touched():
+            return
+        _log.warning("%r was touched while it was sent: reading it again", self._source.path)
+        plan = ledger.plan
+        with self._source.reader() as reader:
+            for record in ledger.records():
+                digest = digest_of(plan.part(record.number), reader, self._run.tick)
+                if digest.crc64 != record.crc64:
+                    raise SourceChangedError(
+                        f"{self._source.path!r} changed while it was sent: part {record.number}"
+                    )
+
+    def _made_by_a_lost_try(self, error: ResumableError, crc64: int) -> StoredObject | None:
+        # Told no at the first try, nothing of ours can be there: the refusal stands.
+        if isinstance(error, FileAlreadyExistsError) and error.tries == 1:
+            return None
+        found = self.found(lambda: crc64)
+        if found is not None:
+            _log.warning("the answer was lost, but the object is there and right (%s)", error)
+        return found
+
+    def _verified(self, stored: StoredObject, crc64: int) -> StoredObject:
+        server = stored.crc64
+        if server is None:
+            head = self._head()
+            server = head.crc64 if head is not None and head.etag == stored.etag else None
+        if server != crc64:
+            told = "tells no CRC-64" if server is None else f"has CRC-64 {server}"
+            raise IntegrityError(
+                f"the object now under {self._key!r} is not the file: it {told}, "
+                f"and the file has {crc64}",
+                request_id=stored.request_id,
+                advice="Do not use the object; upload the file again",
+            )
+        return stored
+
+    def _head(self) -> ObjectHead | None:
+        try:
+            return self._run.bucket.head_object(self._key, headers=self._headers.every)
+        except ResumableError as error:
+            _log.info("no object to compare with: %s", error)
+            return None
+
+
+def _abort(bucket: Bucket, key: str, upload_id: str, headers: RoutedHeaders) -> str:
+    """Abort until the upload is gone; what stands in the way otherwise."""
+    try:
+        for _ in range(_ABORT_TRIES):
+            bucket.abort_multipart_upload(key, upload_id, headers=headers.every)
+            bucket.list_parts(key, upload_id, max_parts=1, headers=headers.every)
+    except NoSuchUploadError:
+        return ""
+    except ResumableError as error:
+        return str(error)
+    return f"it is still there after {_ABORT_TRIES} aborts"

@@ -5,7 +5,9 @@ BIN    := $(VENV)/bin
 N      ?= 1000
 SEED   ?= 0
 
-.PHONY: help demo test check format kill-campaign coverage clean
+PYTEST := $(BIN)/python -m pytest -q
+
+.PHONY: help demo test large mutants check format kill-campaign coverage clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,13 +22,19 @@ demo: $(VENV)/.installed ## Upload 256 MiB to a local server, kill it part-way, 
 	$(BIN)/resumable demo
 
 test: $(VENV)/.installed ## Run the tests
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
+
+large: $(VENV)/.installed ## Run the tests with files of gigabytes and with 10,000 parts (12 GiB of disk)
+	$(PYTEST) -m large --timeout=900
+
+mutants: $(VENV)/.installed ## Break each rule in turn and see that a test notices
+	$(BIN)/python -m tests.mutants
 
 check: $(VENV)/.installed ## ruff, mypy --strict, the layers and the docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py tests/docs
+	$(PYTEST) tests/test_layers.py tests/docs
 
 format: $(VENV)/.installed ## Format the code
 	$(BIN)/ruff format .

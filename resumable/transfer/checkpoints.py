@@ -35,7 +35,7 @@ _LOCK_POLL = 0.02
 _MAX_HOLDER = 4096
 # After a write that took t seconds none follows for this many times t: 1 % of the time.
 _PAUSE_PER_WRITE = 99
-_SHORTEST_PAUSE = 0.2
+_SHORTEST_PAUSE = 0.05
 
 
 class CheckpointFile:
@@ -135,8 +135,8 @@ class Ledger:
     """The parts the server has acknowledged, in memory at once and on disk soon after.
 
     One thread writes the newest state while further parts gather, and rests in between, so that
-    writing takes about 1 % of the time however many parts there are. What a crash loses of it,
-    ListParts knows. Without a file it only remembers.
+    writing takes little more than 1 % of the time, however many parts there are. What a crash
+    loses of it, ListParts knows. Without a file it only remembers.
 
     Args:
         begun: The checkpoint to start from.

@@ -1,0 +1,21 @@
+"""`python -m resumable`, and what the `resumable` command calls."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    try:
+        from resumable.cli.app import run  # noqa: PLC0415 - the library does without click
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "resumable":
+            raise
+        sys.stderr.write(
+            f"The command line needs {error.name}: python -m pip install 'resumable[cli]'\n"
+        )
+        return 2
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

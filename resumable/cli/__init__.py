@@ -1,0 +1,1 @@
+"""The command line: a face that calls the public names only."""

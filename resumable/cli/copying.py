@@ -1,0 +1,169 @@
+"""`resumable cp`: a file to an object."""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import click
+
+import resumable
+from resumable.cli.rendering import Header, ObjectAddress, size_text
+
+_DEFAULT_THREADS = 4
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("destination", type=ObjectAddress(), metavar="oss://BUCKET/KEY")
+@click.option(
+    "-j", "--threads", default=_DEFAULT_THREADS, show_default=True, help="Parts to send at once."
+)
+@click.option(
+    "--part-size", metavar="SIZE", help="100KB to 5GB, such as 8MiB. Default: what suits the file."
+)
+@click.option(
+    "--checkpoint/--no-checkpoint",
+    default=True,
+    show_default=True,
+    help="Keep FILE.cp while under way, so that the same command takes a broken upload up.",
+)
+@click.option("--checkpoint-path", metavar="PATH", help="Keep the checkpoint there instead.")
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    type=Header(),
+    multiple=True,
+    metavar="NAME:VALUE",
+    help="A header of the object or the requests; may be repeated.",
+)
+@click.option(
+    "--content-md5/--no-content-md5",
+    default=True,
+    show_default=True,
+    help="Announce each part's MD5 (CRC-64 is compared in any case).",
+)
+@click.option("--endpoint", envvar="OSS_ENDPOINT", help="Such as oss-cn-hangzhou.aliyuncs.com.")
+@click.option("--region", envvar="OSS_REGION", help="Such as cn-hangzhou, for signature V4.")
+@click.option(
+    "--signature",
+    type=click.Choice(["v1", "v4"]),
+    help="Signature version. Default: v4 where the region is known.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
+    file: str,
+    destination: tuple[str, str],
+    threads: int,
+    part_size: str | None,
+    checkpoint: bool,
+    checkpoint_path: str | None,
+    headers: tuple[tuple[str, str], ...],
+    content_md5: bool,
+    endpoint: str | None,
+    region: str | None,
+    signature: Literal["v1", "v4"] | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Upload FILE. Run the same command again after a crash: only what is missing is sent.
+
+    A KEY that is empty or ends with a slash gets the file's name.
+    """
+    bucket_name, key = destination
+    if not key or key.endswith("/"):
+        key += os.path.basename(file)
+    # A number without a unit is a number of bytes, as in Python.
+    size: int | str | None = int(part_size) if part_size and part_size.isdigit() else part_size
+    with (
+        resumable.Bucket(
+            bucket_name, endpoint=endpoint, region=region, signature_version=signature
+        ) as bucket,
+        _told_when_stopped(file, checkpoint_path),
+        _progress_bar(shown=not quiet and not as_json) as progress,
+    ):
+        result = resumable.upload_file(
+            bucket,
+            key,
+            file,
+            thread_num=threads,
+            part_size=size,
+            enable_checkpoint=checkpoint,
+            checkpoint_path=checkpoint_path,
+            headers=dict(headers),
+            content_md5=content_md5,
+            progress=progress,
+        )
+    if as_json:
+        click.echo(json.dumps(result_dict(result)))
+    elif not quiet:
+        click.echo(summary(result))
+
+
+def summary(result: resumable.UploadResult) -> str:
+    """One line that tells what happened."""
+    speed = size_text(result.bytes_sent / max(result.elapsed, 1e-6))
+    sent = f"sent {size_text(result.bytes_sent)} in {result.elapsed:.1f} s ({speed}/s)"
+    reused = (
+        f", reused {size_text(result.bytes_reused)} ({result.parts_reused} of "
+        f"{result.parts_total} parts)"
+        if result.resumed
+        else ""
+    )
+    return f"oss://{result.bucket}/{result.key}: {sent}{reused}, CRC-64 {result.crc64} verified"
+
+
+def result_dict(result: resumable.UploadResult) -> dict[str, Any]:
+    """A result as JSON; the CRC-64 as text, since JSON numbers lose 64 bits elsewhere."""
+    return dataclasses.asdict(result) | {"crc64": str(result.crc64)}
+
+
+@contextmanager
+def _told_when_stopped(file: str, checkpoint_path: str | None) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        found = resumable.read_checkpoint(file, checkpoint_path=checkpoint_path)
+        if found is not None:
+            click.echo(
+                f"{len(found.parts_done)} of {found.parts_total} parts are recorded; "
+                "run the same command again to go on",
+                err=True,
+            )
+        raise
+
+
+@contextmanager
+def _progress_bar(*, shown: bool) -> Iterator[Callable[[resumable.Progress], None] | None]:
+    if not shown or not sys.stderr.isatty():
+        yield None
+        return
+    # Only those who see it wait for it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (BarColumn(), DownloadColumn(True), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+        started = False
+
+        def show(progress: resumable.Progress) -> None:
+            nonlocal started
+            if not started:
+                # What was reused took no time: the speed is that of this run.
+                bar.reset(task, total=progress.bytes_total, completed=progress.bytes_reused)
+                started = True
+            bar.update(task, completed=progress.bytes_done)
+
+        yield show

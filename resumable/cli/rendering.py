@@ -1,0 +1,74 @@
+"""How sizes, maps of parts and results look on a terminal."""
+
+import re
+
+import click
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_STEP = 1024
+_MAP_WIDTH = 64
+_MAP_CELLS = 10 * _MAP_WIDTH
+_ADDRESS = re.compile(r"oss://([^/]+)(?:/(.*))?", re.DOTALL)
+
+
+def size_text(size: float) -> str:
+    """A number of bytes for people: `12.3 MiB`."""
+    for unit in _UNITS:
+        if size < _STEP or unit == _UNITS[-1]:
+            break
+        size /= _STEP
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def part_map(done: tuple[int, ...], total: int) -> list[str]:
+    """The parts as lines of cells: `█` all there, `▒` some, `·` none.
+
+    Above 640 parts one cell stands for several.
+    """
+    per_cell = -(-total // _MAP_CELLS)
+    cells = [0] * -(-total // per_cell)
+    for number in done:
+        if number <= total:
+            cells[(number - 1) // per_cell] += 1
+    sizes = [min(per_cell, total - index * per_cell) for index in range(len(cells))]
+    drawn = "".join(
+        "█" if there == size else "▒" if there else "·"
+        for there, size in zip(cells, sizes, strict=True)
+    )
+    return [drawn[start : start + _MAP_WIDTH] for start in range(0, len(drawn), _MAP_WIDTH)]
+
+
+class ObjectAddress(click.ParamType[tuple[str, str]]):
+    """An address such as `oss://bucket/key`, as bucket and key. The key may be empty."""
+
+    name = "oss://BUCKET/KEY"
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """Read the address."""
+        match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            self.fail(f"{value!r} is not oss://BUCKET/KEY", param, ctx)
+        return match.group(1), match.group(2) or ""
+
+
+class Header(click.ParamType[tuple[str, str]]):
+    """A header such as `Content-Type: text/plain`, as name and value."""
+
+    name = "NAME:VALUE"
+
+    def convert(
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, str]:
+        """Read the header."""
+        name, colon, text = str(value).partition(":")
+        if not colon or not name.strip():
+            self.fail(f"{value!r} is not NAME:VALUE", param, ctx)
+        return name.strip(), text.strip()

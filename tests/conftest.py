@@ -1,0 +1,32 @@
+"""What every test can ask for: a running local server, a bucket on it, files of known bytes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resumable import Bucket
+from resumable.server import LocalServer
+from tests.support import local_bucket
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LocalServer]:
+    """A local server of this test's own, on a free port."""
+    with LocalServer(tmp_path / "server-root") as running:
+        yield running
+
+
+@pytest.fixture
+def bucket(server: LocalServer) -> Iterator[Bucket]:
+    """A bucket on that server, whose retries do not keep a test waiting."""
+    with local_bucket(server.endpoint) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder for the files of a transfer, so that what is left beside them shows."""
+    made = tmp_path / "files"
+    made.mkdir()
+    return made

@@ -54,6 +54,13 @@ _DEFAULT_THREADS = 4
     type=click.Choice(["v1", "v4"]),
     help="Signature version. Default: v4 where the region is known.",
 )
+@click.option(
+    "--tries",
+    type=click.IntRange(min=1),
+    default=resumable.RetryPolicy().attempts,
+    show_default=True,
+    help="How often to try a request that may succeed later.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
@@ -68,6 +75,7 @@ def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
     endpoint: str | None,
     region: str | None,
     signature: Literal["v1", "v4"] | None,
+    tries: int,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -82,7 +90,11 @@ def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
     size: int | str | None = int(part_size) if part_size and part_size.isdigit() else part_size
     with (
         resumable.Bucket(
-            bucket_name, endpoint=endpoint, region=region, signature_version=signature
+            bucket_name,
+            endpoint=endpoint,
+            region=region,
+            signature_version=signature,
+            retry=resumable.RetryPolicy(attempts=tries),
         ) as bucket,
         _told_when_stopped(file, checkpoint_path),
         _progress_bar(shown=not quiet and not as_json) as progress,

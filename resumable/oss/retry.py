@@ -32,7 +32,8 @@ class RetryPolicy:
         base: Seconds.
         longest_wait: Seconds.
         longest_retry_after: Seconds.
-        give_up_after: Seconds after the first try from which on no other is begun.
+        give_up_after: Seconds of waiting in all after which no other try is begun. The tries
+            themselves do not count: one of a 5 GB part may take long.
     """
 
     attempts: int = 8
@@ -66,7 +67,7 @@ class RetryPolicy:
         return tries(call)
 
     def _should_stop(self, state: tenacity.RetryCallState) -> bool:
-        too_late = (state.seconds_since_start or 0.0) >= self.give_up_after
+        too_late = state.idle_for >= self.give_up_after
         return state.attempt_number >= self.attempts or too_late
 
     def _wait(self, state: tenacity.RetryCallState) -> float:

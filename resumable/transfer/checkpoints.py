@@ -25,7 +25,7 @@ from resumable.core.checkpoint import (
 )
 from resumable.core.plan import Plan
 from resumable.errors import CheckpointError, LocalFileError, ResumableError, TransferLockedError
-from resumable.transfer.files import read_bounded, remove, set_aside, write_durably
+from resumable.transfer.files import identify, read_bounded, remove, set_aside, write_durably
 
 _log = logging.getLogger("resumable")
 
@@ -44,6 +44,7 @@ class CheckpointFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self.lock_path = f"{path}.lock"
+        self._lock_inode = -1
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -62,12 +63,17 @@ class CheckpointFile:
             thread_local=False,
             fallback_to_soft=False,
             poll_interval=_LOCK_POLL,
-            on_acquired=_write_holder,
+            on_acquired=self._sign_lock,
         )
         try:
             lock.acquire(timeout=_LOCK_PATIENCE)
         except Timeout:
             raise self._held_by_another() from None
+        except _ForeignLockError:
+            raise CheckpointError(
+                f"{self.lock_path!r} would be the lock of the checkpoint, but holds something else",
+                advice="Give another checkpoint_path=; that file was left as it is",
+            ) from None
         except OSError as error:
             raise CheckpointError(
                 f"the checkpoint {self.path!r} cannot be locked: {error.strerror or error}",
@@ -76,8 +82,7 @@ class CheckpointFile:
         try:
             yield
         finally:
-            if os.name == "posix":
-                remove(self.lock_path)
+            self._remove_lock()
             lock.release()
 
     def load(self) -> Checkpoint | None:
@@ -117,6 +122,26 @@ class CheckpointFile:
         """Remove the checkpoint."""
         remove(self.path)
 
+    def _sign_lock(self, descriptor: int) -> None:
+        """Write who holds the lock into its file, for the message of those who find it taken."""
+        there = os.read(descriptor, _MAX_HOLDER)
+        if there and _parse_holder(there) is None:
+            raise _ForeignLockError
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, json.dumps(holder).encode())
+        self._lock_inode = os.fstat(descriptor).st_ino
+
+    def _remove_lock(self) -> None:
+        try:
+            # If somebody took ours away, the one there now is another run's.
+            if os.name == "posix" and identify(self.lock_path).inode == self._lock_inode:
+                remove(self.lock_path)
+        except OSError as error:
+            _log.warning("the lock file %r could not be removed: %s", self.lock_path, error)
+
     def _held_by_another(self) -> TransferLockedError:
         return TransferLockedError(
             f"{self._holder()} works on the checkpoint {self.path!r}",
@@ -125,10 +150,22 @@ class CheckpointFile:
 
     def _holder(self) -> str:
         try:
-            told = json.loads(read_bounded(self.lock_path, _MAX_HOLDER) or b"")
-            return f"process {told['pid']:d} on {told['host']!s:.100}, since {told['since']!s:.40},"
-        except (LocalFileError, ValueError, TypeError, KeyError):
-            return "another process"
+            told = _parse_holder(read_bounded(self.lock_path, _MAX_HOLDER) or b"")
+        except LocalFileError:
+            told = None
+        return told or "another process"
+
+
+class _ForeignLockError(Exception):
+    """The file at the lock's path was not made by this program."""
+
+
+def _parse_holder(content: bytes) -> str | None:
+    try:
+        told = json.loads(content)
+        return f"process {told['pid']:d} on {told['host']!s:.100}, since {told['since']!s:.40},"
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 class Ledger:
@@ -153,6 +190,7 @@ class Ledger:
         self._begun = begun
         self._file = file
         self._failed = failed
+        self._writing = threading.Lock()
         self._records = {record.number: record for record in begun.parts}
         self._news = threading.Condition()
         self._unwritten = False
@@ -221,12 +259,13 @@ class Ledger:
         """
         if self._file is None or self._broken:
             return
-        with self._news:
-            if not self._unwritten:
-                return
-            self._unwritten = False
-        parts = tuple(self.records())
-        self._file.save(self._begun.model_copy(update={"parts": parts}))
+        with self._writing:  # one at a time, or an older state could replace a newer one
+            with self._news:
+                if not self._unwritten:
+                    return
+                self._unwritten = False
+            parts = tuple(self.records())
+            self._file.save(self._begun.model_copy(update={"parts": parts}))
 
     def _write_on(self) -> None:
         while True:
@@ -245,12 +284,3 @@ class Ledger:
             pause = max(_SHORTEST_PAUSE, _PAUSE_PER_WRITE * (time.monotonic() - began))
             with self._news:
                 self._news.wait_for(lambda: self._closing, timeout=pause)
-
-
-def _write_holder(descriptor: int) -> None:
-    """Write who holds the lock into its file, for the message of those who find it taken."""
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-    os.ftruncate(descriptor, 0)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, json.dumps(holder).encode())

@@ -1,5 +1,6 @@
 """The only module that opens, writes, syncs and renames local files."""
 
+import itertools
 import os
 import stat
 import time
@@ -21,6 +22,9 @@ BLOCK_SIZE = 256 * 1024
 # tick cannot be told apart. Whole seconds are the stamps of the coarser ones.
 _FINE_TICK_NS = 20_000_000
 _COARSE_TICK_NS = 2_000_000_000
+
+# A name that no file of the user's has: what a killed run left under it is removed.
+_NEW = ".resumable-new"
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
@@ -223,7 +227,7 @@ def write_durably(path: str, data: bytes) -> None:
         LocalFileError: a step failed. It is not tried again: after a failed fsync the pages
             count as clean although they were lost.
     """
-    new = f"{path}.new"
+    new = f"{path}{_NEW}"
     try:
         descriptor = _create_exclusively(new)
         try:
@@ -265,12 +269,13 @@ def read_bounded(path: str, limit: int) -> bytes | None:
 
 
 def set_aside(path: str) -> str:
-    """Rename a file that cannot be used to `<path>.bad`, and return that name.
+    """Rename a file that cannot be used to `<path>.bad` (or `.bad.1`, …), and return that name.
 
     Raises:
         LocalFileError: it cannot be renamed.
     """
-    bad = f"{path}.bad"
+    names = itertools.chain([f"{path}.bad"], (f"{path}.bad.{n}" for n in itertools.count(1)))
+    bad = next(name for name in names if not os.path.lexists(name))
     try:
         os.replace(path, bad)
     except OSError as error:

@@ -33,7 +33,10 @@ _ABORT_TRIES = 5
 
 
 class Finisher:
-    """Makes one object, by PutObject or by Complete, and verifies it."""
+    """Makes one object, by PutObject or by Complete, and verifies it.
+
+    All but `put` and `abandon` is to be called through `Run.call`.
+    """
 
     def __init__(self, run: Run, source: SourceFile, key: str, headers: RoutedHeaders) -> None:
         self._run = run
@@ -145,7 +148,7 @@ class Finisher:
         plan = ledger.plan
         with self._source.reader() as reader:
             for record in ledger.records():
-                digest = digest_of(plan.part(record.number), reader, self._run.tick)
+                digest = digest_of(plan.part(record.number), reader, self._run.cancellation.check)
                 if digest.crc64 != record.crc64:
                     raise SourceChangedError(
                         f"{self._source.path!r} changed while it was sent: part {record.number}"

@@ -1,7 +1,7 @@
 """Bringing the parts of a work list to the server, several at a time."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Event
 from typing import TypeVar
@@ -83,6 +83,20 @@ class Run:
             last=last,
             moved=lambda size: self.meter.moved(number, size),
         )
+
+    def call(self, do: Callable[[], _T]) -> _T:
+        """Have one worker do something, so that it can be stopped like everything else.
+
+        What it does must not call `tick`, which belongs to the calling thread.
+        """
+        done: list[_T] = []
+        workers: Workers[Callable[[], _T]] = Workers(1, self.cancellation, self.throttle)
+        try:
+            workers.run([do], lambda: nullcontext(lambda task: done.append(task())), self.tick)
+        except ResumableError:
+            self.renew()
+            raise
+        return done[0]
 
     def work_off(
         self, source: SourceFile, tasks: Iterable[_T], do: Callable[[_T, SourceReader], None]

@@ -14,6 +14,7 @@ from resumable.core.headers import RoutedHeaders, route_headers
 from resumable.core.plan import MIN_PART_SIZE, Part, Plan, make_plan, parse_part_size
 from resumable.core.reconcile import (
     Continue,
+    ListedPart,
     Refuse,
     StartOver,
     Wanted,
@@ -104,14 +105,14 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     check_key(key)
     _check_threads(thread_num)
     routed = route_headers(checked_headers(headers or {}))
-    path = os.fspath(filename)
+    path = os.path.abspath(os.fsdecode(filename))
     wish = None if part_size is None else parse_part_size(part_size)
     source = SourceFile(path)
     plan = make_plan(source.size, wish)
     if wish is not None and plan.part_size != wish:
         _log.warning("part_size grown from %d to %d: 10,000 parts at most", wish, plan.part_size)
     run = Run(bucket, Meter(source.size, progress), Wishes(thread_num, content_md5, cancel))
-    file = CheckpointFile(os.fspath(checkpoint_path or f"{path}.cp")) if enable_checkpoint else None
+    file = _checkpoint_file(path, checkpoint_path) if enable_checkpoint else None
     upload = _Upload(run, source, key, routed, file)
     with file.locked() if file is not None else nullcontext():
         made = upload.carry_out(plan)
@@ -204,9 +205,8 @@ class _Upload:
     def _go_on(self, found: Continue) -> StoredObject | None:
         self._plan, self._resumed = found.plan, True
         self._kept = self._kept_sentence(len(found.recorded))
-        bucket, headers = self._run.bucket, self._headers.every
         try:
-            listed = list(bucket.iter_parts(self._key, found.upload_id, headers=headers))
+            listed = self._list_parts(found.upload_id)
         except NoSuchUploadError:
             made = self._look_for_object()
             if made is None:
@@ -229,9 +229,12 @@ class _Upload:
             made = self._finisher.put()
             self._delete_checkpoint()
             return made
-        upload_id = self._run.bucket.init_multipart_upload(
-            self._key, headers=self._headers.initiate
-        ).upload_id
+        begun = self._run.call(
+            lambda: self._run.bucket.init_multipart_upload(
+                self._key, headers=self._headers.initiate
+            )
+        )
+        upload_id = begun.upload_id
         checkpoint = self._checkpoint(upload_id, ())
         work = WorkList((), (), tuple(plan))
         if self._file is None:
@@ -257,21 +260,26 @@ class _Upload:
     def _complete(self, ledger: Ledger, sender: PartSender) -> StoredObject:
         for tries_left in reversed(range(_COMPLETE_TRIES)):
             try:
-                return self._finisher.complete(ledger)
+                return self._run.call(lambda: self._finisher.complete(ledger))
             except InvalidPartError as error:
                 if not tries_left:
                     raise
                 _log.warning("%s: listing the parts again", error)
-            headers = self._headers.every
-            listed = self._run.bucket.iter_parts(self._key, ledger.upload_id, headers=headers)
+            listed = self._list_parts(ledger.upload_id)
             missing = reconcile_parts(self._plan, ledger.records(), listed, trusted=True)
             ledger.keep_only({record.number for record in missing.reuse})
             sender.work_off(missing)
         raise AssertionError("the last try returned or raised")
 
+    def _list_parts(self, upload_id: str) -> list[ListedPart]:
+        bucket, headers = self._run.bucket, self._headers.every
+        return self._run.call(
+            lambda: list(bucket.iter_parts(self._key, upload_id, headers=headers))
+        )
+
     def _look_for_object(self) -> StoredObject | None:
         """The object, if a run whose upload id is gone has completed it."""
-        made = self._finisher.found(self._local_crc64)
+        made = self._run.call(lambda: self._finisher.found(self._local_crc64))
         if made is not None:
             _log.info("oss://%s/%s is complete already", self._destination.bucket, self._key)
             for part in self._plan:
@@ -281,8 +289,9 @@ class _Upload:
         return made
 
     def _local_crc64(self) -> int:
+        whole = Part(1, 0, self._source.size)
         with self._source.reader() as reader:
-            digest = digest_of(Part(1, 0, self._source.size), reader, self._run.tick)
+            digest = digest_of(whole, reader, self._run.cancellation.check)
         self._source.check()
         return digest.crc64
 
@@ -327,6 +336,13 @@ class _Upload:
                     if gone
                     else f"Upload {upload_id} could not be aborted; abort it: its parts are billed"
                 )
+
+
+def _checkpoint_file(path: str, wish: str | os.PathLike[str] | None) -> CheckpointFile:
+    checkpoint = os.path.abspath(os.fsdecode(wish)) if wish else f"{path}.cp"
+    if os.path.realpath(checkpoint) == os.path.realpath(path):
+        raise InvalidArgumentError(f"checkpoint_path {checkpoint!r} is the file to be uploaded")
+    return CheckpointFile(checkpoint)
 
 
 def _check_threads(thread_num: object) -> None:

@@ -13,10 +13,20 @@ from resumable.server import DEFAULT_ACCESS_KEY_ID, DEFAULT_ACCESS_KEY_SECRET, L
 
 _POLL = 0.002
 
+# What getrusage tells of a child includes what its parent had resident when it forked.
+_MEASURED = """
+import re, sys
+from resumable.__main__ import main
+code = main()
+with open('/proc/self/status') as status:
+    print(re.search(r'VmHWM:\\s*(\\d+) kB', status.read())[1], file=sys.stderr)
+sys.exit(code)
+"""
+
 
 def start_cp(server: LocalServer, file: Path, key: str, *options: str) -> "subprocess.Popen[str]":
     """Start `resumable cp --json` in a process of its own."""
-    command = [sys.executable, "-m", "resumable", "cp", "--json", *options]
+    command = [sys.executable, "-c", _MEASURED, "cp", "--json", *options]
     environment = os.environ | {
         "OSS_ACCESS_KEY_ID": DEFAULT_ACCESS_KEY_ID,
         "OSS_ACCESS_KEY_SECRET": DEFAULT_ACCESS_KEY_SECRET,
@@ -26,6 +36,7 @@ def start_cp(server: LocalServer, file: Path, key: str, *options: str) -> "subpr
     return subprocess.Popen(
         [*command, str(file), f"oss://examplebucket/{key}"],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=environment,
     )
@@ -33,13 +44,9 @@ def start_cp(server: LocalServer, file: Path, key: str, *options: str) -> "subpr
 
 def result_and_peak_memory(process: "subprocess.Popen[str]") -> tuple[dict[str, Any], int]:
     """Wait for a child; its result, and the most memory it had resident, in bytes."""
-    assert process.stdout is not None
-    with process.stdout:
-        output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, output
-    return json.loads(output), usage.ru_maxrss * 1024
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return json.loads(output), int(errors.split()[-1]) * 1024
 
 
 def kill_when_acknowledged(

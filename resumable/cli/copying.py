@@ -11,14 +11,15 @@ from typing import Any, Literal
 import click
 
 import resumable
-from resumable.cli.rendering import Header, ObjectAddress, size_text
+from resumable.cli.parameters import ADDRESS, HEADER
+from resumable.cli.rendering import size_text
 
 _DEFAULT_THREADS = 4
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.argument("destination", type=ObjectAddress(), metavar="oss://BUCKET/KEY")
+@click.argument("destination", type=ADDRESS, metavar="oss://BUCKET/KEY")
 @click.option(
     "-j", "--threads", default=_DEFAULT_THREADS, show_default=True, help="Parts to send at once."
 )
@@ -36,7 +37,7 @@ _DEFAULT_THREADS = 4
     "-H",
     "--header",
     "headers",
-    type=Header(),
+    type=HEADER,
     multiple=True,
     metavar="NAME:VALUE",
     help="A header of the object or the requests; may be repeated.",

@@ -1,14 +1,9 @@
-"""How sizes, maps of parts and results look on a terminal."""
-
-import re
-
-import click
+"""How sizes and maps of parts look on a terminal."""
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
 _MAP_WIDTH = 64
 _MAP_CELLS = 10 * _MAP_WIDTH
-_ADDRESS = re.compile(r"oss://([^/]+)(?:/(.*))?", re.DOTALL)
 
 
 def size_text(size: float) -> str:
@@ -36,39 +31,3 @@ def part_map(done: tuple[int, ...], total: int) -> list[str]:
         for there, size in zip(cells, sizes, strict=True)
     )
     return [drawn[start : start + _MAP_WIDTH] for start in range(0, len(drawn), _MAP_WIDTH)]
-
-
-class ObjectAddress(click.ParamType[tuple[str, str]]):
-    """An address such as `oss://bucket/key`, as bucket and key. The key may be empty."""
-
-    name = "oss://BUCKET/KEY"
-
-    def convert(
-        self,
-        value: object,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """Read the address."""
-        match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            self.fail(f"{value!r} is not oss://BUCKET/KEY", param, ctx)
-        return match.group(1), match.group(2) or ""
-
-
-class Header(click.ParamType[tuple[str, str]]):
-    """A header such as `Content-Type: text/plain`, as name and value."""
-
-    name = "NAME:VALUE"
-
-    def convert(
-        self,
-        value: object,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """Read the header."""
-        name, colon, text = str(value).partition(":")
-        if not colon or not name.strip():
-            self.fail(f"{value!r} is not NAME:VALUE", param, ctx)
-        return name.strip(), text.strip()

@@ -4,26 +4,9 @@ from pathlib import Path
 
 import click
 
+from resumable.cli.parameters import ACCESS_KEY
 from resumable.server import Faults, LocalServer, RootInUseError
 from resumable.server import serve as serve_until_stopped
-
-
-class AccessKey(click.ParamType[tuple[str, str]]):
-    """An access key written ID:SECRET."""
-
-    name = "ID:SECRET"
-
-    def convert(
-        self,
-        value: object,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """Read the key. What was given is not repeated in the error."""
-        key_id, _, secret = str(value).partition(":")
-        if not key_id or not secret:
-            self.fail("an access key is written ID:SECRET", param, ctx)
-        return key_id, secret
 
 
 @click.command()
@@ -39,7 +22,7 @@ class AccessKey(click.ParamType[tuple[str, str]]):
 @click.option(
     "--access-key",
     "access_keys",
-    type=AccessKey(),
+    type=ACCESS_KEY,
     multiple=True,
     metavar="ID:SECRET",
     help="Who may sign requests; may be repeated. Default: localkey:localsecret.",

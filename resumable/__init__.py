@@ -5,6 +5,7 @@ import logging
 from resumable.core.reconcile import ListedPart
 from resumable.errors import (
     AccessDeniedError,
+    CallbackFailedError,
     CheckpointError,
     ClockSkewError,
     ConnectionFailedError,
@@ -48,6 +49,7 @@ from resumable.version import __version__
 __all__ = [
     "AccessDeniedError",
     "Bucket",
+    "CallbackFailedError",
     "CheckpointError",
     "CheckpointStatus",
     "ClockSkewError",

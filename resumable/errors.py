@@ -18,6 +18,7 @@
     ├── IntegrityError                      the server holds other bytes than were read here
     └── ServerError                         the server refused: status, code, request id
         ├── AccessDeniedError               403: the credentials do not allow it
+        ├── CallbackFailedError             203: stored, but its callback failed
         ├── ClockSkewError                  403: this clock and the server's disagree
         ├── NoSuchUploadError               404: completed, aborted or expired
         ├── NoSuchKeyError                  404: no such object
@@ -31,6 +32,7 @@ Each error says whose `fault` it is, whether the same call may succeed later (`r
 `request_id` to quote to support, what was `kept`, and what to do next (`advice`).
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 Fault = Literal["caller", "local", "source", "network", "server"]
@@ -93,6 +95,20 @@ class LocalFileError(ResumableError, OSError):
         told = cls(f"{doing} {path!r} failed: {error.strerror or error}")
         told.errno, told.strerror, told.filename = error.errno, error.strerror, path
         return told
+
+    def __reduce__(self) -> tuple[Callable[..., "LocalFileError"], tuple[object, ...]]:
+        # OSError keeps these where pickle does not look.
+        system = {"errno": self.errno, "strerror": self.strerror, "filename": self.filename}
+        return _restore, (type(self), self.args, {**self.__dict__, **system})
+
+
+def _restore(
+    kind: type[LocalFileError], args: tuple[object, ...], attributes: dict[str, object]
+) -> LocalFileError:
+    error = kind(*map(str, args))
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
 
 
 class SourceChangedError(ResumableError):
@@ -187,6 +203,12 @@ class ServerError(ResumableError):
 
 class AccessDeniedError(ServerError):
     """403: the credentials are wrong or do not allow this."""
+
+    fault: Fault = "caller"
+
+
+class CallbackFailedError(ServerError):
+    """203 CallbackFailed: the object is stored; only the callback to your server failed."""
 
     fault: Fault = "caller"
 

@@ -97,7 +97,7 @@ class PartRecord(_Model):
 class Checkpoint(_Model):
     """What one transfer has reached."""
 
-    version: Literal[1] = VERSION
+    version: Annotated[int, Field(ge=VERSION, le=VERSION)] = VERSION
     kind: Kind
     destination: Destination
     upload_id: Annotated[str, Field(min_length=1, max_length=1024, pattern=_Printable)]
@@ -166,6 +166,8 @@ def decode(data: bytes) -> Checkpoint:
     version = content.get("version")
     if isinstance(version, int) and version > VERSION:
         raise CheckpointFromFutureError(f"version {version}; this release reads {VERSION}")
+    if missing := Checkpoint.model_fields.keys() - content.keys():
+        raise CheckpointUnreadableError(f"{min(missing)} is missing")
     claimed = content.pop("checksum", None)
     if claimed is None or claimed != _checksum(content):
         raise CheckpointUnreadableError("its checksum does not match its content")

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 FORBID_OVERWRITE = "x-oss-forbid-overwrite"
 REQUEST_PAYER = "x-oss-request-payer"
 TRAFFIC_LIMIT = "x-oss-traffic-limit"
+CALLBACK = "x-oss-callback"
 
-_AT_COMPLETE = {FORBID_OVERWRITE, "x-oss-callback", "x-oss-callback-var", "x-oss-object-acl"}
+_AT_COMPLETE = {FORBID_OVERWRITE, CALLBACK, "x-oss-callback-var", "x-oss-object-acl"}
 _NOT_AT_INITIATE = _AT_COMPLETE - {FORBID_OVERWRITE} | {TRAFFIC_LIMIT}
 
 

@@ -207,11 +207,12 @@ class Bucket:
             NoSuchUploadError: perhaps completed already by a try whose answer was lost; only the
                 object's size and CRC-64 can tell (`head_object`).
             InvalidPartError: a part is missing or has another ETag.
+            CallbackFailedError: the object is stored, but the callback in the headers failed.
         """
         named = [(part.number, part.etag) for part in parts]
         return self._client.perform(
             lambda: operations.complete(key, upload_id, named, headers),
-            operations.read_completed,
+            lambda answer: operations.read_completed(answer, headers),
             self._controls,
         )
 

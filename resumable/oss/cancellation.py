@@ -16,6 +16,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._broken = False
         self._lock = threading.Lock()
         self._interrupts: set[Callable[[], None]] = set()
 
@@ -25,20 +26,31 @@ class Cancellation:
         return self._event.is_set()
 
     def cancel(self) -> None:
-        """Throw the switch: no call begins any more."""
+        """Throw the switch: no call begins any more, while those under way may end."""
         self._event.set()
 
     def interrupt(self) -> None:
         """Throw the switch, and break the calls under way."""
         self._event.set()
+        self._broken = True
         with self._lock:
             interrupts = list(self._interrupts)
         for interrupt in interrupts:
             interrupt()
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether calls under way are to end at once."""
+        return self._broken
+
     def check(self) -> None:
-        """Raise TransferCancelledError once the switch was thrown."""
+        """Raise TransferCancelledError once nothing may begin any more."""
         if self._event.is_set():
+            raise TransferCancelledError("the transfer was stopped")
+
+    def check_under_way(self) -> None:
+        """Raise TransferCancelledError once what is under way must end."""
+        if self._broken:
             raise TransferCancelledError("the transfer was stopped")
 
     def sleep(self, seconds: float) -> None:
@@ -56,7 +68,7 @@ class Cancellation:
         with self._lock:
             self._interrupts.add(interrupt)
         try:
-            self.check()
+            self.check_under_way()
             yield
         finally:
             with self._lock:

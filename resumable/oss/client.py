@@ -112,7 +112,7 @@ class Client:
             controls.cancellation.check()
             request = prepare()
             answer = self._transport.send(self._signed(request), controls.cancellation)
-            if not 200 <= answer.status < 300:
+            if not _is_success(answer.status):
                 raise self._refused(request, answer, first=tries == 1)
             return read(answer)
 
@@ -126,7 +126,7 @@ class Client:
     def open(self, request: Request, controls: Controls) -> Iterator[OpenAnswer]:
         """Carry a call out whose answer's body is read by the caller, without a second try."""
         with self._transport.open(self._signed(request), controls.cancellation) as answer:
-            if not 200 <= answer.status < 300:
+            if not _is_success(answer.status):
                 whole = Answer(answer.status, answer.headers, b"".join(answer.blocks()))
                 raise self._refused(request, whole, first=True)
             yield answer
@@ -161,6 +161,11 @@ class Client:
             self._clock.correct(error.server_time)
             error.retryable = True
         return error
+
+
+def _is_success(status: int) -> bool:
+    # 203 says that the object is stored, and that the callback which was asked for failed.
+    return 200 <= status < 300 and status != 203
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

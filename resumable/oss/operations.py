@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import pairwise
 
+from resumable.core.headers import CALLBACK
 from resumable.core.integrity import PartDigest
 from resumable.core.plan import MAX_PARTS
 from resumable.core.reconcile import ListedPart
@@ -107,8 +108,13 @@ def complete(
     return Request("CompleteMultipartUpload", "POST", key, query, headers, body)
 
 
-def read_completed(answer: Answer) -> StoredObject:
-    """Read the new object's ETag and CRC-64."""
+def read_completed(answer: Answer, headers: Mapping[str, str]) -> StoredObject:
+    """Read the new object's ETag and CRC-64.
+
+    With a callback among the request's headers the body is what the caller's server answered.
+    """
+    if CALLBACK in {name.lower() for name in headers}:
+        return _stored(answer, _etag(answer))
     document = _document(answer, "CompleteMultipartUploadResult")
     return _stored(answer, document.text("ETag").strip('"'))
 

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from resumable.errors import (
     AccessDeniedError,
+    CallbackFailedError,
     ClockSkewError,
     FileAlreadyExistsError,
     InvalidDigestError,
@@ -32,12 +33,14 @@ _BY_CODE: dict[str, type[ServerError]] = {
     "TooManyRequests": SlowDownError,
 }
 _BY_STATUS: dict[int, type[ServerError]] = {
+    203: CallbackFailedError,
     403: AccessDeniedError,
     412: PreconditionFailedError,
     429: SlowDownError,
     503: SlowDownError,
 }
 _ADVICE: dict[type[ServerError], str] = {
+    CallbackFailedError: "The object is there: do not send it again, mend the callback",
     AccessDeniedError: "Check the access key, the bucket's policy and the endpoint's region",
     ClockSkewError: "Set this machine's clock",
     FileAlreadyExistsError: "Choose another key, or allow overwriting",

@@ -220,7 +220,7 @@ class OpenAnswer:
 
 def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
     """What a failure below means, without the request it happened in."""
-    if cancellation.is_set:
+    if cancellation.is_broken:
         return TransferCancelledError("the transfer was stopped")
     reason = _reason(error)
     if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):

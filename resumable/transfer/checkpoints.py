@@ -25,7 +25,16 @@ from resumable.core.checkpoint import (
 )
 from resumable.core.plan import Plan
 from resumable.errors import CheckpointError, LocalFileError, ResumableError, TransferLockedError
-from resumable.transfer.files import identify, read_bounded, remove, set_aside, write_durably
+from resumable.transfer.files import (
+    identify,
+    read_bounded,
+    read_open,
+    remove,
+    remove_durable,
+    rewrite_open,
+    set_aside,
+    write_durably,
+)
 
 _log = logging.getLogger("resumable")
 
@@ -33,6 +42,7 @@ _log = logging.getLogger("resumable")
 _LOCK_PATIENCE = 0.2
 _LOCK_POLL = 0.02
 _MAX_HOLDER = 4096
+_HOLDER_BEGINS = b'{"pid": '
 # After a write that took t seconds none follows for this many times t: 1 % of the time.
 _PAUSE_PER_WRITE = 99
 _SHORTEST_PAUSE = 0.05
@@ -120,19 +130,16 @@ class CheckpointFile:
 
     def delete(self) -> None:
         """Remove the checkpoint."""
-        remove(self.path)
+        remove_durable(self.path)
 
     def _sign_lock(self, descriptor: int) -> None:
         """Write who holds the lock into its file, for the message of those who find it taken."""
-        there = os.read(descriptor, _MAX_HOLDER)
-        if there and _parse_holder(there) is None:
+        there = read_open(descriptor, _MAX_HOLDER)
+        if _parse_holder(there) is None and not _is_torn(there):
             raise _ForeignLockError
         since = datetime.now(UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, json.dumps(holder).encode())
-        self._lock_inode = os.fstat(descriptor).st_ino
+        self._lock_inode = rewrite_open(descriptor, json.dumps(holder).encode())
 
     def _remove_lock(self) -> None:
         try:
@@ -160,11 +167,18 @@ class _ForeignLockError(Exception):
     """The file at the lock's path was not made by this program."""
 
 
+def _is_torn(content: bytes) -> bool:
+    """Whether a crash may have left this of what this program wrote: a beginning, or zeros."""
+    begun = content.strip(b"\0")
+    is_whole = begun.endswith(b"}")
+    return not is_whole and (begun.startswith(_HOLDER_BEGINS) or _HOLDER_BEGINS.startswith(begun))
+
+
 def _parse_holder(content: bytes) -> str | None:
     try:
         told = json.loads(content)
         return f"process {told['pid']:d} on {told['host']!s:.100}, since {told['since']!s:.40},"
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -25,6 +25,7 @@ _COARSE_TICK_NS = 2_000_000_000
 
 # A name that no file of the user's has: what a killed run left under it is removed.
 _NEW = ".resumable-new"
+_WRITE_TRIES = 3
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
@@ -208,6 +209,11 @@ class FilePart:
         return self._digest or PartDigest(0, 0, None)
 
 
+def absolute(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+    """The path from the root, so that it means the same file when the folder is changed."""
+    return os.path.abspath(os.fsdecode(path))
+
+
 def identify(path: str) -> SourceIdentity:
     """What tells this state of a file from another without reading it.
 
@@ -227,18 +233,16 @@ def write_durably(path: str, data: bytes) -> None:
         LocalFileError: a step failed. It is not tried again: after a failed fsync the pages
             count as clean although they were lost.
     """
-    new = f"{path}{_NEW}"
     try:
-        descriptor = _create_exclusively(new)
-        try:
-            _write_all(descriptor, data)
-            os.fsync(descriptor)
-        except OSError:
-            remove(new)
-            raise
-        finally:
-            os.close(descriptor)
-        os.replace(new, path)
+        for tries_left in reversed(range(_WRITE_TRIES)):
+            try:
+                _replace(path, data)
+                break
+            except (FileExistsError, FileNotFoundError):
+                # Another run writes the same file, under a lock that lies: it took our new file
+                # for one that was left over.
+                if not tries_left or not os.path.isdir(os.path.dirname(path)):
+                    raise
         _sync_folder(path)
     except LocalFileError:
         raise
@@ -259,13 +263,40 @@ def read_bounded(path: str, limit: int) -> bytes | None:
         return None
     except OSError as error:
         raise LocalFileError.of(error, "opening", path) from None
-    with open(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise LocalFileError(f"{path!r} is not a regular file")
-        try:
-            return file.read(limit + 1)
-        except OSError as error:
-            raise LocalFileError.of(error, "reading", path) from None
+        return read_open(descriptor, limit + 1)
+    except LocalFileError:
+        raise
+    except OSError as error:
+        raise LocalFileError.of(error, "reading", path) from None
+    finally:
+        os.close(descriptor)
+
+
+def read_open(descriptor: int, limit: int) -> bytes:
+    """Up to `limit` bytes of an open file, from where it stands.
+
+    Raises:
+        OSError: as os.read does.
+    """
+    content = b""
+    while len(content) < limit and (block := os.read(descriptor, limit - len(content))):
+        content += block
+    return content
+
+
+def rewrite_open(descriptor: int, data: bytes) -> int:
+    """Make `data` the content of an open file, which nobody needs after a crash; its inode.
+
+    Raises:
+        OSError: a step failed.
+    """
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    _write_all(descriptor, data)
+    return os.fstat(descriptor).st_ino
 
 
 def set_aside(path: str) -> str:
@@ -281,6 +312,16 @@ def set_aside(path: str) -> str:
     except OSError as error:
         raise LocalFileError.of(error, "setting aside", path) from None
     return bad
+
+
+def remove_durable(path: str) -> None:
+    """Remove a file written by `write_durably`, and what a killed run left of its next state.
+
+    Raises:
+        LocalFileError: it cannot be removed.
+    """
+    remove(path)
+    remove(path + _NEW)
 
 
 def remove(path: str) -> None:
@@ -324,6 +365,20 @@ def _identity(path: str, found: os.stat_result) -> SourceIdentity:
         ctime_ns=found.st_ctime_ns,
         inode=found.st_ino,
     )
+
+
+def _replace(path: str, data: bytes) -> None:
+    new = path + _NEW
+    descriptor = _create_exclusively(new)
+    try:
+        _write_all(descriptor, data)
+        os.fsync(descriptor)
+    except OSError:
+        remove(new)
+        raise
+    finally:
+        os.close(descriptor)
+    os.replace(new, path)
 
 
 def _create_exclusively(path: str) -> int:

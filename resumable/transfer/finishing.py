@@ -3,12 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from resumable.core.headers import RoutedHeaders
 from resumable.core.integrity import combine_all
 from resumable.core.plan import Part
 from resumable.core.reconcile import ObjectFacts, is_our_object
 from resumable.errors import (
+    CallbackFailedError,
     FileAlreadyExistsError,
     IntegrityError,
     InvalidDigestError,
@@ -51,6 +53,7 @@ class Finisher:
             SourceChangedError: the file changed before its last byte was sent; the object was
                 not made.
         """
+        self._run.meter.begin()
         made: list[StoredObject] = []
 
         def do(whole: Part, reader: SourceReader) -> None:
@@ -77,6 +80,9 @@ class Finisher:
             stored = self._run.bucket.complete_multipart_upload(
                 self._key, ledger.upload_id, parts, headers=self._headers.complete
             )
+        except CallbackFailedError as error:
+            self._tell_what_is_stored(error, crc)
+            raise
         except (NoSuchUploadError, FileAlreadyExistsError, NetworkError, ProtocolError) as error:
             found = self._made_by_a_lost_try(error, crc)
             if found is None:
@@ -132,6 +138,9 @@ class Finisher:
         except (IntegrityError, InvalidDigestError):
             self._source.check()
             raise
+        except CallbackFailedError as error:
+            self._tell_what_is_stored(error, data.digest().crc64)
+            raise
         except (FileAlreadyExistsError, NetworkError, ProtocolError) as error:
             found = self._made_by_a_lost_try(error, data.digest().crc64)
             if found is None:
@@ -163,6 +172,10 @@ class Finisher:
             _log.warning("the answer was lost, but the object is there and right (%s)", error)
         return found
 
+    def _tell_what_is_stored(self, error: CallbackFailedError, crc64: int) -> None:
+        verified = self.found(lambda: crc64) is not None
+        error.kept = f"The object is stored{' and verified' if verified else '; check it'}"
+
     def _verified(self, stored: StoredObject, crc64: int) -> StoredObject:
         server = stored.crc64
         if server is None:
@@ -170,13 +183,15 @@ class Finisher:
             server = head.crc64 if head is not None and head.etag == stored.etag else None
         if server != crc64:
             told = "tells no CRC-64" if server is None else f"has CRC-64 {server}"
-            raise IntegrityError(
+            error = IntegrityError(
                 f"the object now under {self._key!r} is not the file: it {told}, "
                 f"and the file has {crc64}",
                 request_id=stored.request_id,
                 advice="Do not use the object; upload the file again",
             )
-        return stored
+            error.kept = "Nothing is kept: the parts went into that object"
+            raise error
+        return replace(stored, crc64=crc64)
 
     def _head(self) -> ObjectHead | None:
         try:

@@ -38,6 +38,7 @@ class Meter:
         self._sent: dict[int, int] = {}
         self._reused: dict[int, int] = {}
         self._shown: Progress | None = None
+        self._known = False
         self.bytes_sent = 0
         self.bytes_reused = 0
 
@@ -45,6 +46,10 @@ class Meter:
     def parts_reused(self) -> int:
         """How many parts need not be sent."""
         return len(self._reused)
+
+    def begin(self) -> None:
+        """What is reused is counted: there is something to tell from now on."""
+        self._known = True
 
     def reused(self, number: int, size: int) -> None:
         """A part need not be sent."""
@@ -84,7 +89,7 @@ class Meter:
 
     def show(self) -> None:
         """Call the caller's callback if there is news. Only ever called from one thread."""
-        if self._callback is None:
+        if self._callback is None or not self._known:
             return
         with self._lock:
             in_flight = sum(list(self._in_flight.values()))

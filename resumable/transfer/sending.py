@@ -79,7 +79,7 @@ class Run:
         """What is to be told about the sending of a part."""
         return Watch(
             begins=lambda: self.meter.begins(number),
-            look=self.cancellation.check,
+            look=self.cancellation.check_under_way,
             last=last,
             moved=lambda size: self.meter.moved(number, size),
         )
@@ -132,6 +132,7 @@ class PartSender:
         """
         for record in work.reuse:
             self._run.meter.already_there(record.number, record.size)
+        self._run.meter.begin()
         tasks: list[Candidate | Part] = [*work.verify, *work.send]
         self._run.tick()
         self._run.work_off(self._source, tasks, self._work)

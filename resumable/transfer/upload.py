@@ -23,6 +23,7 @@ from resumable.core.reconcile import (
     reconcile_parts,
 )
 from resumable.errors import (
+    CallbackFailedError,
     CheckpointError,
     InvalidArgumentError,
     InvalidPartError,
@@ -34,7 +35,7 @@ from resumable.oss.client import checked_headers
 from resumable.oss.endpoint import check_key
 from resumable.oss.results import StoredObject
 from resumable.transfer.checkpoints import CheckpointFile, Ledger
-from resumable.transfer.files import SourceFile
+from resumable.transfer.files import SourceFile, absolute
 from resumable.transfer.finishing import Finisher
 from resumable.transfer.progress import Meter, ProgressCallback
 from resumable.transfer.results import UploadResult
@@ -105,7 +106,7 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     check_key(key)
     _check_threads(thread_num)
     routed = route_headers(checked_headers(headers or {}))
-    path = os.path.abspath(os.fsdecode(filename))
+    path = absolute(filename)
     wish = None if part_size is None else parse_part_size(part_size)
     source = SourceFile(path)
     plan = make_plan(source.size, wish)
@@ -146,6 +147,7 @@ class _Upload:
     def carry_out(self, plan: Plan) -> StoredObject:
         """Take up what there is, or begin; begin once more if the upload vanishes meanwhile."""
         try:
+            self._run.tick()
             try:
                 return self._resume(plan) or self._begin(plan)
             except NoSuchUploadError as error:
@@ -229,24 +231,31 @@ class _Upload:
             made = self._finisher.put()
             self._delete_checkpoint()
             return made
-        begun = self._run.call(
-            lambda: self._run.bucket.init_multipart_upload(
-                self._key, headers=self._headers.initiate
-            )
-        )
-        upload_id = begun.upload_id
-        checkpoint = self._checkpoint(upload_id, ())
-        work = WorkList((), (), tuple(plan))
-        if self._file is None:
-            with self._abandoned_on_failure(upload_id):
+        begun: list[str] = []
+        with self._abandoned_on_failure(begun):
+            self._run.call(lambda: self._initiate(begun))
+            checkpoint = self._checkpoint(begun[0], ())
+            work = WorkList((), (), tuple(plan))
+            if self._file is None:
                 return self._transfer(checkpoint, work)
-        with self._abandoned_on_failure(upload_id):  # unrecorded, nobody would find it again
             self._file.save(checkpoint)
         self._kept = self._kept_sentence(0)
         return self._transfer(checkpoint, work)
 
+    def _initiate(self, begun: list[str]) -> None:
+        cancellation = self._run.cancellation
+        # Not under the reins: an answer that is not waited for is an upload nobody knows of.
+        bucket = self._run.free_bucket
+        made = bucket.init_multipart_upload(self._key, headers=self._headers.initiate)
+        begun.append(made.upload_id)
+        if cancellation.is_set:  # the run ended meanwhile, and left this to its thread
+            self._finisher.abandon(made.upload_id)
+
     def _transfer(self, begun: Checkpoint, work: WorkList) -> StoredObject:
-        with Ledger(begun, self._file, self._run.stop) as ledger:
+        with (
+            self._done_all_the_same(),
+            Ledger(begun, self._file, self._run.stop) as ledger,
+        ):
             try:
                 sender = PartSender(self._run, self._source, self._key, ledger, self._headers)
                 sender.work_off(work)
@@ -282,6 +291,7 @@ class _Upload:
         made = self._run.call(lambda: self._finisher.found(self._local_crc64))
         if made is not None:
             _log.info("oss://%s/%s is complete already", self._destination.bucket, self._key)
+            self._run.meter.begin()
             for part in self._plan:
                 self._run.meter.already_there(part.number, part.size)
             self._run.tick()
@@ -321,15 +331,24 @@ class _Upload:
         )
 
     @contextmanager
-    def _abandoned_on_failure(self, upload_id: str) -> Iterator[None]:
+    def _done_all_the_same(self) -> Iterator[None]:
+        """A callback that failed does not undo the object: there is nothing left to resume."""
+        try:
+            yield
+        except CallbackFailedError:
+            self._delete_checkpoint()
+            raise
+
+    @contextmanager
+    def _abandoned_on_failure(self, begun: list[str]) -> Iterator[None]:
+        """Abort the upload that was begun, unless the context ends well."""
         finished = False
         try:
             yield
             finished = True
         finally:
-            if not finished:
-                error = sys.exception()
-                hurry = not isinstance(error, ResumableError) or self._run.was_cancelled
+            for upload_id in begun if not finished else ():
+                hurry = not isinstance(sys.exception(), ResumableError) or self._run.was_cancelled
                 gone = self._finisher.abandon(upload_id, _HURRIED if hurry else _PATIENT)
                 self._kept = (
                     "Nothing is kept: the upload was aborted"
@@ -339,7 +358,7 @@ class _Upload:
 
 
 def _checkpoint_file(path: str, wish: str | os.PathLike[str] | None) -> CheckpointFile:
-    checkpoint = os.path.abspath(os.fsdecode(wish)) if wish else f"{path}.cp"
+    checkpoint = absolute(wish) if wish else f"{path}.cp"
     if os.path.realpath(checkpoint) == os.path.realpath(path):
         raise InvalidArgumentError(f"checkpoint_path {checkpoint!r} is the file to be uploaded")
     return CheckpointFile(checkpoint)

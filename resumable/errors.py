@@ -66,10 +66,15 @@ class ResumableError(Exception):
 
     def __str__(self) -> str:
         part = f"part {self.part_number}: " if self.part_number is not None else ""
-        request = f"request id {self.request_id}" if self.request_id else ""
-        tries = f"tried {self.tries} times" if self.tries > 1 else ""
-        sentences = (part + self.message, tries, request, self.kept, self.advice)
+        facts = ", ".join(self._facts())
+        told = f"{part}{self.message.rstrip('.')}" + (f" ({facts})" if facts else "")
+        sentences = (told, self.kept, self.advice)
         return ". ".join(sentence.rstrip(".") for sentence in sentences if sentence)
+
+    def _facts(self) -> list[str]:
+        """What to quote to support."""
+        request = [f"request id {self.request_id}"] if self.request_id else []
+        return request + ([f"tried {self.tries} times"] if self.tries > 1 else [])
 
 
 class InvalidArgumentError(ResumableError, ValueError):
@@ -195,10 +200,9 @@ class ServerError(ResumableError):
         self.server_time: float | None = None
         self.retryable = status >= 500 or status in (408, 429)
 
-    def __str__(self) -> str:
-        told = f"{super().__str__()} (HTTP {self.status}"
-        told += f" {self.code}" if self.code else ""
-        return told + (f", EC {self.ec})" if self.ec else ")")
+    def _facts(self) -> list[str]:
+        answer = f"HTTP {self.status} {self.code}".rstrip()
+        return [answer, *([f"EC {self.ec}"] if self.ec else []), *super()._facts()]
 
 
 class AccessDeniedError(ServerError):

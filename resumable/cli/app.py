@@ -51,7 +51,7 @@ def run() -> int:
         code = app.main(prog_name="resumable", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return WRONG_CALL
+        return WRONG_CALL if isinstance(error, click.UsageError) else FAILED
     except resumable.ResumableError as error:
         sys.stderr.write(f"resumable: {error}\n")
         return exit_code(error)

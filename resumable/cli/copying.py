@@ -62,7 +62,7 @@ _DEFAULT_THREADS = 4
     show_default=True,
     help="How often to try a request that may succeed later.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor summary.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
     file: str,
@@ -87,35 +87,34 @@ def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
     bucket_name, key = destination
     if not key or key.endswith("/"):
         key += os.path.basename(file)
-    # A number without a unit is a number of bytes, as in Python.
-    size: int | str | None = int(part_size) if part_size and part_size.isdigit() else part_size
-    with (
-        resumable.Bucket(
-            bucket_name,
-            endpoint=endpoint,
-            region=region,
-            signature_version=signature,
-            retry=resumable.RetryPolicy(attempts=tries),
-        ) as bucket,
-        _told_when_stopped(file, checkpoint_path),
-        _progress_bar(shown=not quiet and not as_json) as progress,
-    ):
+    bucket = resumable.Bucket(
+        bucket_name,
+        endpoint=endpoint,
+        region=region,
+        signature_version=signature,
+        retry=resumable.RetryPolicy(attempts=tries),
+    )
+    shown = not quiet and not as_json
+    with bucket, _told_when_stopped(file, checkpoint_path), _progress_bar(shown=shown) as progress:
         result = resumable.upload_file(
             bucket,
             key,
             file,
             thread_num=threads,
-            part_size=size,
+            part_size=_part_size(part_size),
             enable_checkpoint=checkpoint,
             checkpoint_path=checkpoint_path,
             headers=dict(headers),
             content_md5=content_md5,
             progress=progress,
         )
-    if as_json:
-        click.echo(json.dumps(result_dict(result)))
-    elif not quiet:
-        click.echo(summary(result))
+    if not quiet:
+        click.echo(json.dumps(result_dict(result)) if as_json else summary(result))
+
+
+def _part_size(text: str | None) -> int | str | None:
+    """A number without a unit is a number of bytes, as in Python."""
+    return int(text) if text is not None and text.isdecimal() else text
 
 
 def summary(result: resumable.UploadResult) -> str:

@@ -61,5 +61,7 @@ def serve(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
             access_log=access_log,
         )
         serve_until_stopped(server, allow_remote=allow_remote)
-    except (OSError, ValueError, RootInUseError) as error:
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except (OSError, RootInUseError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,6 +1,7 @@
 """`Bucket`: one method for each REST call, and iterators that page by themselves."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
@@ -25,6 +26,7 @@ from resumable.oss.retry import RetryPolicy
 from resumable.oss.signing import SignatureVersion
 from resumable.oss.transport import OpenAnswer, Transport
 
+_REGION = re.compile(r"[a-z0-9-]{1,63}")
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -75,6 +77,8 @@ class Bucket:
             raise InvalidArgumentError("no endpoint: give endpoint= or set OSS_ENDPOINT")
         place = Endpoint.parse(endpoint, style=style)
         region = region or os.environ.get("OSS_REGION") or place.region
+        if region and not _REGION.fullmatch(region):
+            raise InvalidArgumentError(f"{region!r} is not a region, such as cn-hangzhou")
         version: SignatureVersion = signature_version or ("v4" if region else "v1")
         if version not in ("v1", "v4") or (version == "v4" and not region):
             raise InvalidArgumentError(

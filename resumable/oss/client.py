@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from resumable.errors import ClockSkewError, InvalidArgumentError, ResumableError, ServerError
+from resumable.errors import ClockSkewError, InvalidArgumentError, ResumableError
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.credentials import CredentialsProvider
 from resumable.oss.endpoint import Endpoint, check_key
@@ -104,16 +104,19 @@ class Client:
         Raises:
             ResumableError: the last failure. Its `tries` says how many there were.
         """
-        tries = 0
+        tries, corrected = 0, False
 
         def once() -> _T:
-            nonlocal tries
+            nonlocal tries, corrected
             tries += 1
             controls.cancellation.check()
             request = prepare()
             answer = self._transport.send(self._signed(request), controls.cancellation)
             if not _is_success(answer.status):
-                raise self._refused(request, answer, first=tries == 1)
+                error = refusal(request, answer)
+                if isinstance(error, ClockSkewError) and not corrected:
+                    corrected = error.retryable = self._correct_clock(error)
+                raise error
             return read(answer)
 
         try:
@@ -127,8 +130,10 @@ class Client:
         """Carry a call out whose answer's body is read by the caller, without a second try."""
         with self._transport.open(self._signed(request), controls.cancellation) as answer:
             if not _is_success(answer.status):
-                whole = Answer(answer.status, answer.headers, b"".join(answer.blocks()))
-                raise self._refused(request, whole, first=True)
+                error = refusal(request, answer.whole())
+                if isinstance(error, ClockSkewError):
+                    self._correct_clock(error)
+                raise error
             yield answer
 
     def _signed(self, request: Request) -> WireRequest:
@@ -155,12 +160,11 @@ class Client:
             request.body,
         )
 
-    def _refused(self, request: Request, answer: Answer, *, first: bool) -> ServerError:
-        error = refusal(request, answer)
-        if isinstance(error, ClockSkewError) and error.server_time is not None and first:
-            self._clock.correct(error.server_time)
-            error.retryable = True
-        return error
+    def _correct_clock(self, error: ClockSkewError) -> bool:
+        if error.server_time is None:
+            return False
+        self._clock.correct(error.server_time)
+        return True
 
 
 def _is_success(status: int) -> bool:
@@ -169,7 +173,7 @@ def _is_success(status: int) -> bool:
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Lower the names of headers, and refuse what cannot travel in one.
+    """Lower the names of headers, strip the values, and refuse what cannot travel in one.
 
     Raises:
         InvalidArgumentError: a name is no token, or a value holds control or non-ASCII
@@ -184,5 +188,6 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
                 f"the header {name} holds a character that cannot travel in one",
                 advice="Percent-encode what is not printable ASCII",
             )
-        checked[name.lower()] = value
+        # A server strips the spaces around a value before it checks the signature.
+        checked[name.lower()] = value.strip(" ")
     return checked

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import quote, urlsplit
 
 from resumable.errors import InvalidArgumentError
@@ -40,21 +40,20 @@ class Endpoint:
             InvalidArgumentError: it is no endpoint, or names more than scheme, host and port.
         """
         advice = "Write it as https://oss-cn-hangzhou.aliyuncs.com"
+        if "@" in text:  # wherever it stands, what is before it may be a password
+            raise InvalidArgumentError("the endpoint holds credentials", advice=advice)
         try:
             url = urlsplit(text if "://" in text else f"https://{text}")
             host, port = (url.hostname or "").lower(), url.port
         except ValueError:
             raise InvalidArgumentError("the endpoint is not a URL", advice=advice) from None
-        if url.username is not None or url.password is not None:
-            raise InvalidArgumentError("the endpoint holds credentials", advice=advice)
-        if url.scheme not in ("http", "https") or url.path not in ("", "/"):
-            raise InvalidArgumentError(
-                f"the endpoint {text!r} is not http(s)://host", advice=advice
-            )
-        if url.query or url.fragment or not (_is_address(host) or _HOST.fullmatch(host)):
-            raise InvalidArgumentError(
-                f"the endpoint {text!r} is not http(s)://host", advice=advice
-            )
+        more = url.path not in ("", "/") or url.query or url.fragment
+        named = _is_address(host) or _HOST.fullmatch(host)
+        if url.scheme not in ("http", "https") or more or not named:
+            # What was given is not repeated: it may be a signed URL.
+            raise InvalidArgumentError("the endpoint is not http(s)://host", advice=advice)
+        if style not in (None, *get_args(Style)) or (style == "virtual" and _is_address(host)):
+            raise InvalidArgumentError(f"the style {style!r} does not fit the endpoint {host}")
         local = _is_address(host) or host == "localhost"
         default_port = {"http": 80, "https": 443}[url.scheme]
         return cls(

@@ -17,6 +17,8 @@ SECURITY_TOKEN = "x-oss-security-token"  # noqa: S105 - the name of a header, no
 SERVER_ENCRYPTION = "x-oss-server-side-encryption"
 VERSION_ID = "x-oss-version-id"
 
+_BLOCK_SIZE = 256 * 1024
+
 
 class Payload(Protocol):
     """A request body that can be sent again from its first byte.
@@ -63,8 +65,9 @@ class BytesPayload:
         return self._digest.md5
 
     def blocks(self) -> Iterator[memoryview]:
-        """The bytes, as they are."""
-        yield self._view
+        """The bytes, in blocks that each have the time of a timeout to go out."""
+        for start in range(0, len(self._view), _BLOCK_SIZE):
+            yield self._view[start : start + _BLOCK_SIZE]
 
     def digest(self) -> PartDigest:
         """The digests of the bytes."""
@@ -85,12 +88,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """A signed request: exactly what goes on the wire."""
+    """A signed request: exactly what goes on the wire. Its `repr` shows no signature."""
 
     method: str
     origin: str
     target: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: Payload | None
 
 

@@ -94,7 +94,7 @@ def read_parts_page(answer: Answer, marker: int) -> PartsPage:
     numbers = [marker, *(part.number for part in parts)]
     ascending = all(a < b for a, b in pairwise(numbers))
     truncated = document.flag("IsTruncated")
-    if not ascending or last > MAX_PARTS or (truncated and next_marker <= marker):
+    if not ascending or last > MAX_PARTS or (truncated and next_marker < max(last, marker + 1)):
         raise ProtocolError("ListParts: the parts do not ascend", request_id=answer.request_id)
     return PartsPage(parts, truncated, next_marker, answer.request_id)
 

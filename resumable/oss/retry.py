@@ -9,6 +9,7 @@ from typing import TypeVar
 import tenacity
 
 from resumable.errors import (
+    InvalidArgumentError,
     ResumableError,
     ServerError,
     SourceChangedError,
@@ -17,6 +18,7 @@ from resumable.errors import (
 
 _log = logging.getLogger("resumable")
 _T = TypeVar("_T")
+_MOST_DOUBLINGS = 60  # a float holds no more than a thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class RetryPolicy:
         base: Seconds.
         longest_wait: Seconds.
         longest_retry_after: Seconds.
-        give_up_after: Seconds of waiting in all after which no other try is begun. The tries
+        give_up_after: Seconds of waiting in all that are not gone beyond. The tries
             themselves do not count: one of a 5 GB part may take long.
     """
 
@@ -41,6 +43,10 @@ class RetryPolicy:
     longest_wait: float = 20.0
     longest_retry_after: float = 60.0
     give_up_after: float = 300.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise InvalidArgumentError(f"{self.attempts} attempts; a call takes at least 1")
 
     def run(
         self,
@@ -67,14 +73,16 @@ class RetryPolicy:
         return tries(call)
 
     def _should_stop(self, state: tenacity.RetryCallState) -> bool:
-        too_late = state.idle_for >= self.give_up_after
+        too_late = state.idle_for + state.upcoming_sleep > self.give_up_after
         return state.attempt_number >= self.attempts or too_late
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = _failure(state)
         if isinstance(error, ServerError) and error.retry_after is not None:
             return min(error.retry_after, self.longest_retry_after)
-        ceiling = min(self.base * 2.0 ** (state.attempt_number - 1), self.longest_wait)
+        ceiling = min(
+            self.base * 2.0 ** min(state.attempt_number - 1, _MOST_DOUBLINGS), self.longest_wait
+        )
         return random.uniform(0.0, ceiling)  # noqa: S311 - jitter, not a secret
 
 

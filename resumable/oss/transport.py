@@ -5,10 +5,13 @@ with the body and the security token, read ~/.netrc and proxy variables, keep co
 paths such as `a/../b` after they were signed.
 """
 
+import errno
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException, IncompleteRead
 from typing import Any
 
 import requests
@@ -18,6 +21,7 @@ from requests.structures import CaseInsensitiveDict
 
 from resumable.errors import (
     ConnectionFailedError,
+    InvalidArgumentError,
     ProtocolError,
     RequestTimeoutError,
     ResumableError,
@@ -28,7 +32,13 @@ from resumable.oss.messages import Answer, Payload, WireRequest
 
 _MAX_ANSWER = 16 * 1024 * 1024
 _READ_BLOCK = 256 * 1024
-_POOL_SIZE = 64
+_POOL_SIZE = 256  # as many as a transfer may have threads
+
+_SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+    # What the kernel holds but has not sent is little: otherwise, on a slow line, the wait for an
+    # answer would begin while megabytes of the body are still to be sent.
+    _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 256 * 1024))
 
 _under_way = threading.local()
 
@@ -39,13 +49,22 @@ class _Exchange:
     def __init__(self) -> None:
         self.body_error: BaseException | None = None
         self.body_done = True
-        self._connection: urllib3.connection.HTTPConnection | None = None
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._broken = False
 
-    def attach(self, connection: urllib3.connection.HTTPConnection) -> None:
-        self._connection = connection
+    def attach(self, sock: socket.socket) -> None:
+        """Take note of the socket, also while it is being connected."""
+        with self._lock:
+            self._socket = sock
+            broken = self._broken
+        if broken:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "broken off")
 
     def break_off(self) -> None:
-        sock = getattr(self._connection, "sock", None)
+        with self._lock:
+            self._broken = True
+            sock = self._socket
         if sock is None:
             return
         try:
@@ -66,6 +85,10 @@ class _Exchange:
         self.body_done = True
 
 
+# What may come up from below.
+_BELOW = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
+
+
 class _BodyFailedError(Exception):
     """Passes through urllib3 untouched, unlike an OSError."""
 
@@ -73,8 +96,36 @@ class _BodyFailedError(Exception):
 class _Watched(urllib3.connection.HTTPConnection):
     """A connection that can be broken from outside, and that is patient while it sends."""
 
+    def _new_conn(self) -> socket.socket:
+        exchange: _Exchange = _under_way.exchange
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            told = str(error) if isinstance(error, OSError) else "it cannot be a host"
+            raise urllib3.exceptions.NewConnectionError(self, told) from error
+        failed: OSError | None = None
+        for family, kind, protocol, _, address in found:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in _SOCKET_OPTIONS:
+                    sock.setsockopt(*option)
+                sock.settimeout(self.timeout)
+                exchange.attach(sock)
+                sock.connect(address)
+            except OSError as error:
+                sock.close()
+                failed = error
+            else:
+                return sock
+        raise failed or OSError(f"{self.host} has no address")
+
+    def connect(self) -> None:
+        super().connect()
+        _under_way.exchange.attach(self.sock)
+
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _under_way.exchange.attach(self)
+        if self.sock is not None:  # kept open from an earlier request
+            _under_way.exchange.attach(self.sock)
         super().request(*args, **kwargs)
 
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
@@ -83,6 +134,8 @@ class _Watched(urllib3.connection.HTTPConnection):
         self.sock.settimeout(_under_way.timeout)
 
     def getresponse(self) -> Any:
+        if self.sock is None:  # urllib3 takes a broken pipe for a server that has answered
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection was lost")
         answer = super().getresponse()
         if not _under_way.exchange.body_done and self.sock is not None:
             # The server answered before it had the whole body: it would take the next request
@@ -128,7 +181,7 @@ class Transport:
 
     def __init__(self, connect_timeout: float, timeout: float, ca_bundle: str | None) -> None:
         self._timeouts = (connect_timeout, timeout)
-        self._verify: str | bool = ca_bundle if ca_bundle is not None else True
+        self._verify: str | bool = True if ca_bundle is None else _checked_bundle(ca_bundle)
         self._adapter = _Adapter(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
 
     def close(self) -> None:
@@ -144,13 +197,7 @@ class Transport:
             TransferCancelledError: the cancellation was thrown.
         """
         with self.open(request, cancellation) as answer:
-            blocks, size = [], 0
-            for block in answer.blocks():
-                blocks.append(block)
-                size += len(block)
-                if size > _MAX_ANSWER:
-                    raise ProtocolError(f"an answer of more than {_MAX_ANSWER} bytes")
-            return Answer(answer.status, answer.headers, b"".join(blocks))
+            return answer.whole()
 
     @contextmanager
     def open(self, request: WireRequest, cancellation: Cancellation) -> Iterator["OpenAnswer"]:
@@ -184,7 +231,7 @@ class Transport:
             return self._adapter.send(
                 prepared, stream=True, timeout=self._timeouts, verify=self._verify
             )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except _BELOW as error:
             failure: BaseException = _told(error, cancellation)
         except _BodyFailedError:
             failure = exchange.body_error or AssertionError("a body failed without an error")
@@ -201,6 +248,22 @@ class OpenAnswer:
         self._raw: urllib3.response.HTTPResponse = response.raw
         self._cancellation = cancellation
 
+    def whole(self) -> Answer:
+        """The answer with all of its body, which must be of a size that OSS gives.
+
+        Raises:
+            NetworkError: the body ends before the announced length.
+            ProtocolError: it is larger.
+        """
+        size = int(self._raw.length_remaining or 0)
+        blocks: list[bytes] = []
+        while size <= _MAX_ANSWER and (block := self._read()):
+            blocks.append(block)
+            size = max(size, sum(map(len, blocks)))
+        if size > _MAX_ANSWER:
+            raise ProtocolError(f"an answer of more than {_MAX_ANSWER} bytes")
+        return Answer(self.status, self.headers, b"".join(blocks))
+
     def blocks(self) -> Iterator[bytes]:
         """The body as it comes in, not decoded.
 
@@ -213,9 +276,19 @@ class OpenAnswer:
     def _read(self) -> bytes:
         try:
             return self._raw.read(_READ_BLOCK, decode_content=False)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (*_BELOW, ValueError) as error:  # a chunk of negative size is a ValueError
             failure = _told(error, self._cancellation)
         raise failure
+
+
+def _checked_bundle(path: str) -> str:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # an SSLError is one, too
+        raise InvalidArgumentError(
+            f"ca_bundle {path!r} cannot be used: {error.strerror or error}"
+        ) from None
+    return path
 
 
 def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
@@ -232,24 +305,26 @@ def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
         return failed
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return RequestTimeoutError(f"the server did not move a byte in time: {reason}")
-    if _holds(error, TimeoutError):
+    if any(isinstance(inner, TimeoutError) for inner in _inside(error)):
         return RequestTimeoutError("the server did not take the request in time")
     return ConnectionFailedError(f"the connection failed: {reason}")
 
 
-def _reason(error: Exception) -> str:
-    """The innermost error in words. What urllib3 says holds addresses, never headers."""
-    inner: object = error
-    while isinstance(inner, BaseException):
+def _reason(error: BaseException) -> str:
+    """What went wrong in words. Nothing of the request or of the answer is repeated."""
+    for inner in _inside(error):
+        if isinstance(inner, IncompleteRead | urllib3.exceptions.IncompleteRead):
+            return "the answer ended too early"
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror
-        reason = getattr(inner, "reason", None)
-        inner = reason if isinstance(reason, BaseException) else (inner.args or (None,))[-1]
-    return str(inner or type(error).__name__)[:200]
+        if isinstance(inner, HTTPException) and not isinstance(inner, OSError):
+            return "the answer is not HTTP"
+    return type(error).__name__
 
 
-def _holds(error: BaseException, kind: type[BaseException]) -> bool:
-    return any(
-        isinstance(inner, kind) or (isinstance(inner, BaseException) and _holds(inner, kind))
-        for inner in error.args
-    )
+def _inside(error: BaseException) -> Iterator[BaseException]:
+    """An error and those it was made of, which stand in its arguments or as its reason."""
+    yield error
+    for inner in (*error.args, getattr(error, "reason", None)):
+        if isinstance(inner, BaseException):
+            yield from _inside(inner)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -42,6 +43,7 @@ _log = logging.getLogger("resumable")
 _LOCK_PATIENCE = 0.2
 _LOCK_POLL = 0.02
 _MAX_HOLDER = 4096
+_UPLOAD_ID = re.compile(rb'"upload_id":\s*"([\x21\x23-\x7e]{1,1024})"')
 _HOLDER_BEGINS = b'{"pid": '
 # After a write that took t seconds none follows for this many times t: 1 % of the time.
 _PAUSE_PER_WRITE = 99
@@ -121,7 +123,14 @@ class CheckpointFile:
             ) from None
         except CheckpointUnreadableError as error:
             bad = set_aside(self.path)
-            _log.warning("checkpoint %r cannot be used (%s): now %r", self.path, error, bad)
+            upload = _UPLOAD_ID.search(data)
+            _log.warning(
+                "checkpoint %r cannot be used (%s): now %r; upload %s may be left on the server",
+                self.path,
+                error,
+                bad,
+                upload[1].decode("ascii") if upload else "(unknown)",
+            )
             return None
 
     def save(self, checkpoint: Checkpoint) -> None:

@@ -4,13 +4,11 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import FileIO
 
 from resumable.core.checkpoint import SourceIdentity
-from resumable.core.integrity import PartDigest, PartHasher
 from resumable.core.plan import Part
 from resumable.errors import LocalFileError, SourceChangedError
 
@@ -134,79 +132,6 @@ class SourceReader:
             return self._file.readinto(view) or 0
         except OSError as error:
             raise LocalFileError.of(error, "reading", self._path) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What whoever sends a part of a file wants to be told, and where it may raise to end it.
-
-    Attributes:
-        begins: Called before each sending.
-        look: Called before each block is used.
-        last: Called before the last block goes out. Without it no request is whole.
-        moved: Called with the size of each block that went out.
-    """
-
-    begins: Callable[[], None]
-    look: Callable[[], None]
-    last: Callable[[], None]
-    moved: Callable[[int], None]
-
-
-class FilePart:
-    """The bytes of one part of a file, as a request body that can be sent again.
-
-    With an MD5 the part is read twice, since the digest travels before the bytes; what was read
-    the second time is vouched for by the server's check of the first time's digest. A part that
-    fits the buffer is read once.
-    """
-
-    def __init__(self, reader: SourceReader, part: Part, watch: Watch) -> None:
-        self._reader = reader
-        self._part = part
-        self._watch = watch
-        self._digest: PartDigest | None = None
-        self._held: memoryview | None = None
-
-    @property
-    def size(self) -> int:
-        """The number of bytes."""
-        return self._part.size
-
-    def prepare(self, *, with_md5: bool) -> bytes | None:
-        """Read the part for its MD5, if it is wanted."""
-        self._digest = self._held = None
-        self._watch.begins()
-        if not with_md5:
-            return None
-        hasher = PartHasher(with_md5=True)
-        for block in self._reader.blocks(self._part):
-            self._watch.look()
-            hasher.update(block)
-            if len(block) == self._part.size:
-                self._held = block
-        self._digest = hasher.digest()
-        return self._digest.md5
-
-    def blocks(self) -> Iterator[memoryview]:
-        """The bytes in order."""
-        hasher = PartHasher(with_md5=False) if self._digest is None else None
-        left = self._part.size
-        for block in [self._held] if self._held else self._reader.blocks(self._part):
-            self._watch.look()
-            if hasher is not None:
-                hasher.update(block)
-            left -= len(block)
-            if left == 0:
-                self._watch.last()
-            yield block
-            self._watch.moved(len(block))
-        if hasher is not None:
-            self._digest = hasher.digest()
-
-    def digest(self) -> PartDigest:
-        """The digests of the bytes."""
-        return self._digest or PartDigest(0, 0, None)
 
 
 def absolute(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:

@@ -25,7 +25,8 @@ from resumable.oss.cancellation import Cancellation
 from resumable.oss.client import Controls
 from resumable.oss.results import ObjectHead, StoredObject, UploadedPart
 from resumable.transfer.checkpoints import Ledger
-from resumable.transfer.files import FilePart, SourceFile, SourceReader
+from resumable.transfer.fileparts import FilePart
+from resumable.transfer.files import SourceFile, SourceReader
 from resumable.transfer.sending import Run, digest_of
 
 _log = logging.getLogger("resumable")
@@ -132,9 +133,9 @@ class Finisher:
         watch = run.watch(part.number, last=self._source.check_untouched)
         data = FilePart(reader, part, watch)
         try:
-            stored = run.bucket.put_object(
-                self._key, data, content_md5=run.wishes.content_md5, headers=self._headers.put
-            )
+            # Always with its MD5, so that damaged bytes never come to stand under the key: there
+            # is no Complete to withhold.
+            stored = run.bucket.put_object(self._key, data, headers=self._headers.put)
         except (IntegrityError, InvalidDigestError):
             self._source.check()
             raise

@@ -21,7 +21,8 @@ from resumable.oss.bucket import Bucket
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.client import Controls
 from resumable.transfer.checkpoints import Ledger
-from resumable.transfer.files import FilePart, SourceFile, SourceReader, Watch
+from resumable.transfer.fileparts import FilePart, Watch
+from resumable.transfer.files import SourceFile, SourceReader
 from resumable.transfer.progress import Meter
 from resumable.transfer.workers import Throttle, Workers
 

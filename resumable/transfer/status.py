@@ -10,7 +10,7 @@ from resumable.core.checkpoint import (
     SourceIdentity,
     decode,
 )
-from resumable.errors import CheckpointError
+from resumable.errors import CheckpointError, LocalFileError
 from resumable.transfer.files import identify, read_bounded
 
 
@@ -60,17 +60,16 @@ def read_checkpoint(
         checkpoint_path: Where the checkpoint is kept. Default: `<filename>.cp`.
 
     Raises:
-        CheckpointError: it is damaged, or was written by a newer release.
-        LocalFileError: it cannot be read.
+        CheckpointError: it cannot be read, is damaged, or was written by a newer release.
     """
     source = os.fspath(filename)
     path = os.fspath(checkpoint_path or f"{source}.cp")
-    data = read_bounded(path, MAX_CHECKPOINT_SIZE)
-    if data is None:
-        return None
     try:
+        data = read_bounded(path, MAX_CHECKPOINT_SIZE)
+        if data is None:
+            return None
         checkpoint = decode(data)
-    except (CheckpointFromFutureError, CheckpointUnreadableError) as error:
+    except (LocalFileError, CheckpointFromFutureError, CheckpointUnreadableError) as error:
         raise CheckpointError(f"the checkpoint {path!r} cannot be read: {error}") from None
     numbers = sorted(part.number for part in checkpoint.parts)
     return CheckpointStatus(

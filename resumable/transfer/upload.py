@@ -216,6 +216,13 @@ class _Upload:
                 self._resumed = False
             return made
         work = reconcile_parts(found.plan, found.recorded, listed, trusted=found.trusted)
+        _log.info(
+            "upload %s taken up: %d parts reused, %d to be read again, %d to be sent",
+            found.upload_id,
+            len(work.reuse),
+            len(work.verify),
+            len(work.send),
+        )
         return self._transfer(self._checkpoint(found.upload_id, work.reuse), work)
 
     def _begin_anew(self, plan: Plan) -> StoredObject:
@@ -227,13 +234,14 @@ class _Upload:
     def _begin(self, plan: Plan) -> StoredObject:
         self._plan = plan
         if plan.count == 1:
-            self._kept = "Nothing was stored"
+            self._kept = "If the server answered, nothing was stored; else look with a HEAD"
             made = self._finisher.put()
             self._delete_checkpoint()
             return made
         begun: list[str] = []
         with self._abandoned_on_failure(begun):
             self._run.call(lambda: self._initiate(begun))
+            _log.info("upload %s begun: %d parts", begun[0], plan.count)
             checkpoint = self._checkpoint(begun[0], ())
             work = WorkList((), (), tuple(plan))
             if self._file is None:

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 import resumable
+from resumable.cli.connecting import Connect, connected
 from resumable.cli.parameters import ADDRESS, HEADER
 from resumable.cli.rendering import size_text
 
@@ -48,23 +49,12 @@ _DEFAULT_THREADS = 4
     show_default=True,
     help="Announce each part's MD5 (CRC-64 is compared in any case).",
 )
-@click.option("--endpoint", envvar="OSS_ENDPOINT", help="Such as oss-cn-hangzhou.aliyuncs.com.")
-@click.option("--region", envvar="OSS_REGION", help="Such as cn-hangzhou, for signature V4.")
-@click.option(
-    "--signature",
-    type=click.Choice(["v1", "v4"]),
-    help="Signature version. Default: v4 where the region is known.",
-)
-@click.option(
-    "--tries",
-    type=click.IntRange(min=1),
-    default=resumable.RetryPolicy().attempts,
-    show_default=True,
-    help="How often to try a request that may succeed later.",
-)
 @click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor summary.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
+@connected
+def cp(  # noqa: PLR0913 - one parameter an option
+    *,
+    connect: Connect,
     file: str,
     destination: tuple[str, str],
     threads: int,
@@ -73,10 +63,6 @@ def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
     checkpoint_path: str | None,
     headers: tuple[tuple[str, str], ...],
     content_md5: bool,
-    endpoint: str | None,
-    region: str | None,
-    signature: Literal["v1", "v4"] | None,
-    tries: int,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -87,15 +73,11 @@ def cp(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
     bucket_name, key = destination
     if not key or key.endswith("/"):
         key += os.path.basename(file)
-    bucket = resumable.Bucket(
-        bucket_name,
-        endpoint=endpoint,
-        region=region,
-        signature_version=signature,
-        retry=resumable.RetryPolicy(attempts=tries),
-    )
-    shown = not quiet and not as_json
-    with bucket, _told_when_stopped(file, checkpoint_path), _progress_bar(shown=shown) as progress:
+    with (
+        connect(bucket_name) as bucket,
+        _told_when_stopped(file, checkpoint_path),
+        _progress_bar(shown=not quiet and not as_json) as progress,
+    ):
         result = resumable.upload_file(
             bucket,
             key,

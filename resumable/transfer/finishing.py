@@ -94,7 +94,11 @@ class Finisher:
         return self._verified(stored, crc)
 
     def found(self, local_crc64: Callable[[], int]) -> StoredObject | None:
-        """The object under the key, if it is the one this transfer would make."""
+        """The object under the key, if it is the one this transfer would make.
+
+        Raises:
+            ResumableError: it is not known for now; asking again may tell.
+        """
         head = self._head()
         if head is None or head.size != self._source.size:
             return None
@@ -168,14 +172,21 @@ class Finisher:
         # Told no at the first try, nothing of ours can be there: the refusal stands.
         if isinstance(error, FileAlreadyExistsError) and error.tries == 1:
             return None
-        found = self.found(lambda: crc64)
+        found = self._found_now(crc64)
         if found is not None:
             _log.warning("the answer was lost, but the object is there and right (%s)", error)
         return found
 
     def _tell_what_is_stored(self, error: CallbackFailedError, crc64: int) -> None:
-        verified = self.found(lambda: crc64) is not None
+        verified = self._found_now(crc64) is not None
         error.kept = f"The object is stored{' and verified' if verified else '; check it'}"
+
+    def _found_now(self, crc64: int) -> StoredObject | None:
+        try:
+            return self.found(lambda: crc64)
+        except ResumableError as error:
+            _log.warning("the object cannot be looked at: %s", error)
+            return None
 
     def _verified(self, stored: StoredObject, crc64: int) -> StoredObject:
         server = stored.crc64
@@ -198,6 +209,8 @@ class Finisher:
         try:
             return self._run.bucket.head_object(self._key, headers=self._headers.every)
         except ResumableError as error:
+            if error.retryable:
+                raise
             _log.info("no object to compare with: %s", error)
             return None
 

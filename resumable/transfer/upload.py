@@ -232,7 +232,7 @@ class _Upload:
         return self._begin(plan)
 
     def _begin(self, plan: Plan) -> StoredObject:
-        self._plan = plan
+        self._plan, self._kept = plan, ""
         if plan.count == 1:
             self._kept = "If the server answered, nothing was stored; else look with a HEAD"
             made = self._finisher.put()

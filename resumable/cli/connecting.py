@@ -1,0 +1,53 @@
+"""The options that say where the bucket is and how to talk to it, the same for all commands."""
+
+import functools
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+import click
+
+import resumable
+
+_T = TypeVar("_T")
+
+Connect = Callable[[str], resumable.Bucket]
+
+
+def connected(command: Callable[..., _T]) -> Callable[..., _T]:
+    """Give a command these options; it gets `connect`, which makes a bucket of a name."""
+
+    @click.option("--endpoint", envvar="OSS_ENDPOINT", help="Such as oss-cn-hangzhou.aliyuncs.com.")
+    @click.option("--region", envvar="OSS_REGION", help="Such as cn-hangzhou, for signature V4.")
+    @click.option(
+        "--signature",
+        type=click.Choice(["v1", "v4"]),
+        help="Signature version. Default: v4 where the region is known.",
+    )
+    @click.option(
+        "--tries",
+        type=click.IntRange(min=1),
+        default=resumable.RetryPolicy().attempts,
+        show_default=True,
+        help="How often to try a request that may succeed later.",
+    )
+    @functools.wraps(command)
+    def with_connection(
+        *,
+        endpoint: str | None,
+        region: str | None,
+        signature: Literal["v1", "v4"] | None,
+        tries: int,
+        **arguments: object,
+    ) -> _T:
+        def connect(name: str) -> resumable.Bucket:
+            return resumable.Bucket(
+                name,
+                endpoint=endpoint,
+                region=region,
+                signature_version=signature,
+                retry=resumable.RetryPolicy(attempts=tries),
+            )
+
+        return command(connect=connect, **arguments)
+
+    return with_connection

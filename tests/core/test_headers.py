@@ -1,0 +1,75 @@
+"""Which header goes to which call: the table, and what holds for any headers."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resumable.core.headers import RoutedHeaders, route_headers
+
+CALLS = ("put", "initiate", "part", "complete", "every")
+
+ROUTES = {
+    # the object's own headers belong to the upload id
+    "Content-Type": "put initiate",
+    "Cache-Control": "put initiate",
+    "Content-Disposition": "put initiate",
+    "Content-Encoding": "put initiate",
+    "Expires": "put initiate",
+    "x-oss-meta-author": "put initiate",
+    "x-oss-tagging": "put initiate",
+    "x-oss-storage-class": "put initiate",
+    "x-oss-server-side-encryption": "put initiate",
+    "x-oss-server-side-encryption-key-id": "put initiate",
+    "x-oss-server-side-data-encryption": "put initiate",
+    # a callback given only to Initiate would never be called
+    "x-oss-callback": "put complete",
+    "x-oss-callback-var": "put complete",
+    "x-oss-object-acl": "put complete",
+    # asked at the beginning to fail early, and at the end because that is when it counts
+    "x-oss-forbid-overwrite": "put initiate complete",
+    # a limit on the parts, which carry the data
+    "x-oss-traffic-limit": "put part",
+    # who pays must be said with each request
+    "x-oss-request-payer": "put initiate part complete every",
+}
+
+
+def calls_with(routed: RoutedHeaders, name: str) -> set[str]:
+    return {call for call in CALLS if name in getattr(routed, call)}
+
+
+@pytest.mark.parametrize(("name", "calls"), ROUTES.items(), ids=ROUTES)
+def test_header_goes_to_the_calls_that_need_it(name: str, calls: str) -> None:
+    routed = route_headers({name: "value"})
+    assert calls_with(routed, name.lower()) == set(calls.split())
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("name", ROUTES)
+def test_spelling_of_a_name_makes_no_difference(name: str, spell: Callable[[str], str]) -> None:
+    assert route_headers({spell(name): "Value"}) == route_headers({name: "Value"})
+
+
+def test_together_they_go_where_each_goes_alone() -> None:
+    routed = route_headers(dict.fromkeys(ROUTES, "v"))
+    assert {name: calls_with(routed, name.lower()) for name in ROUTES} == {
+        name: set(calls.split()) for name, calls in ROUTES.items()
+    }
+
+
+def test_no_headers_are_no_headers_anywhere() -> None:
+    assert route_headers({}) == RoutedHeaders({}, {}, {}, {}, {})
+
+
+@given(st.dictionaries(st.sampled_from(sorted(ROUTES)) | st.text(min_size=1), st.text()))
+def test_no_header_is_lost_and_none_is_made_up(headers: dict[str, str]) -> None:
+    routed = route_headers(headers)
+    lowered = {name.lower(): value for name, value in headers.items()}
+    assert routed.put == lowered
+    for call in CALLS:
+        assert getattr(routed, call).items() <= lowered.items()
+    in_parts = {**routed.initiate, **routed.part, **routed.complete}
+    assert in_parts == lowered
+    assert routed.every.items() <= routed.part.items()

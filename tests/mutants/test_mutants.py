@@ -1,0 +1,35 @@
+"""The table of mutants fits the package: it cannot rot unnoticed between two runs of them all."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.running import PROJECT, occurrences
+from tests.mutants.table import MUTANTS, Mutant
+
+NAMES = [mutant.name for mutant in MUTANTS]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=NAMES)
+def test_text_of_a_mutant_occurs_once(mutant: Mutant) -> None:
+    assert occurrences(mutant) == 1
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=NAMES)
+def test_mutated_module_is_python(mutant: Mutant) -> None:
+    module = PROJECT / "resumable" / mutant.file
+    ast.parse(module.read_text().replace(mutant.text, mutant.replacement))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=NAMES)
+def test_tests_of_a_mutant_exist(mutant: Mutant) -> None:
+    for test in mutant.tests:
+        module, _, name = test.partition("::")
+        text = Path(PROJECT, "tests", "transfer", f"{module}.py").read_text()
+        assert re.search(rf"^def {name}\(", text, re.MULTILINE)
+
+
+def test_every_mutant_has_a_name_of_its_own() -> None:
+    assert len(set(NAMES)) == len(NAMES)

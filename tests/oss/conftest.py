@@ -1,0 +1,45 @@
+"""Servers of raw sockets, and buckets on them."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from resumable import Bucket, RetryPolicy
+from tests.oss.rawserver import RawServer, Script
+from tests.support import local_bucket
+
+KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
+ONCE = RetryPolicy(attempts=1)
+
+Serve = Callable[..., RawServer]
+Connect = Callable[..., Bucket]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts raw servers, which end with the test."""
+    started: list[RawServer] = []
+
+    def start(script: Script, tls: ssl.SSLContext | None = None) -> RawServer:
+        started.append(RawServer(script, tls))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Makes buckets on raw servers; without retries unless a policy is given."""
+    made: list[Bucket] = []
+
+    def make(server: RawServer, retry: RetryPolicy = ONCE, timeout: float = 20.0) -> Bucket:
+        made.append(local_bucket(server.endpoint, retry=retry, timeout=timeout))
+        return made[-1]
+
+    yield make
+    for bucket in made:
+        bucket.close()

@@ -1,0 +1,122 @@
+"""TLS: whom to trust is decided before a byte of a request is sent.
+
+The key was made for these tests and guards nothing:
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 \
+        -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout k.pem -out c.pem
+"""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from resumable import Bucket
+from resumable.errors import ConnectionFailedError, ResumableError
+from tests.oss.conftest import KEYS, Serve
+from tests.oss.rawserver import Peer, acknowledgement, answering
+from tests.oss.test_stuck import Running
+from tests.support import CREDENTIALS, MIB, QUICK, random_bytes
+
+TRUSTED = str(KEYS / "localhost.pem")
+LARGE = random_bytes(32 * MIB)
+
+
+@pytest.fixture
+def tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TRUSTED)
+    return context
+
+
+def bucket_at(endpoint: str, ca_bundle: str | None = None) -> Bucket:
+    return Bucket(
+        "examplebucket",
+        endpoint=endpoint,
+        region="cn-hangzhou",
+        credentials=CREDENTIALS,
+        retry=QUICK,
+        ca_bundle=ca_bundle,
+    )
+
+
+def test_certificate_of_a_trusted_authority_is_accepted(serve: Serve, tls: ssl.SSLContext) -> None:
+    server = serve(answering(acknowledgement(LARGE)), tls)
+    with bucket_at(server.endpoint, TRUSTED) as bucket:
+        for number in (1, 2):
+            bucket.upload_part("k", "U", number, LARGE)
+    assert [request.body == LARGE for request in server.requests] == [True, True]
+    assert server.connections == 1
+
+
+def test_key_goes_out_as_it_is_signed_over_tls_too(serve: Serve, tls: ssl.SSLContext) -> None:
+    server = serve(answering(acknowledgement(b"x")), tls)
+    with bucket_at(server.endpoint, TRUSTED) as bucket:
+        bucket.put_object("a/../b %2E", b"x")
+    assert server.requests[0].target == "/examplebucket/a/../b%20%252E"
+
+
+def unknown_authority(port: int) -> Bucket:
+    return bucket_at(f"https://localhost:{port}")
+
+
+def another_name(port: int) -> Bucket:
+    return bucket_at(f"https://127.0.0.1:{port}", TRUSTED)
+
+
+@pytest.mark.parametrize("make", [unknown_authority, another_name])
+def test_certificate_that_cannot_be_trusted_ends_it_before_any_request(
+    serve: Serve, tls: ssl.SSLContext, make: Callable[[int], Bucket]
+) -> None:
+    server = serve(answering(acknowledgement(b"x")), tls)
+    with make(server.port) as bucket, pytest.raises(ConnectionFailedError) as failed:
+        bucket.put_object("k", b"x")
+    assert "certificate" in str(failed.value)
+    assert "ca_bundle" in failed.value.advice
+    assert (failed.value.retryable, failed.value.tries) == (False, 1)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_authorities_of_the_environment_are_not_trusted(
+    serve: Serve, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, TRUSTED)
+    server = serve(answering(acknowledgement(b"x")), tls)
+    with unknown_authority(server.port) as bucket, pytest.raises(ConnectionFailedError):
+        bucket.put_object("k", b"x")
+    assert server.requests == []
+
+
+def test_server_without_tls_is_a_typed_error(serve: Serve) -> None:
+    def plain(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with unknown_authority(serve(plain).port) as bucket, pytest.raises(ConnectionFailedError):
+        bucket.put_object("k", b"x")
+
+
+@pytest.mark.parametrize("name", ["missing.pem", "empty.pem", "garbage.pem"])
+def test_unusable_ca_bundle_is_a_typed_error_at_once(
+    serve: Serve, tls: ssl.SSLContext, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "empty.pem").touch()
+    (tmp_path / "garbage.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\ngarbage")
+    server = serve(answering(acknowledgement(b"x")), tls)
+    with pytest.raises(ResumableError) as failed:
+        bucket_at(server.endpoint, str(tmp_path / name)).put_object("k", b"x")
+    assert (failed.value.retryable, failed.value.tries) == (False, 1)
+
+
+def test_call_that_is_stuck_in_tls_can_be_broken_off_at_once(
+    serve: Serve, tls: ssl.SSLContext
+) -> None:
+    def never_reads(peer: Peer) -> None:
+        peer.head()
+        peer.hang()
+
+    server = serve(never_reads, tls)
+    with bucket_at(server.endpoint, TRUSTED) as bucket:
+        running = Running(bucket, lambda view: view.upload_part("k", "U", 1, LARGE))
+        assert server.hanging.acquire(timeout=10)
+        assert running.break_off() < 1.0

@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -48,14 +49,13 @@ class BlobFolder:
         name = secrets.token_hex(16)
         path = self._folder / name
         digester = Digester()
-        try:
+        with ExitStack() as undo:
+            undo.callback(path.unlink, missing_ok=True)
             with path.open("xb", buffering=0) as file:
                 for block in blocks:
                     digester.update(block)
                     _write_all(file, block)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+            undo.pop_all()
         return StoredBytes(name, digester.digest())
 
     def discard(self, names: Iterable[str]) -> None:

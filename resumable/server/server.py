@@ -82,14 +82,13 @@ class LocalServer:
         with self._lock:
             if self._running is not None:
                 raise RuntimeError("the server is already running")
-            store = Store(self._root)
-            try:
+            with contextlib.ExitStack() as undo:
+                store = Store(self._root)
+                undo.callback(store.close)
                 self.log.open()
+                undo.callback(self.log.close)
                 listener = _listen(self._host, self._port)
-            except BaseException:
-                self.log.close()
-                store.close()
-                raise
+                undo.pop_all()
             self._port = listener.getsockname()[1]
             self.faults.start()
             service = Service(store, self._access_keys, self.faults, self.log)

@@ -43,7 +43,7 @@ def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 class Server:
-    """`python -m resumable.server`, which can be killed and started again on the same port."""
+    """`resumable serve`, which can be killed and started again on the same port."""
 
     def __init__(self, folder: Path, faults: Sequence[Mapping[str, object]] = ()) -> None:
         self._folder = folder
@@ -63,7 +63,7 @@ class Server:
         options = [
             text for name, file in files.items() for text in (name, str(self._folder / file))
         ]
-        self._process = _python("resumable.server", "--port", str(self._port), *options)
+        self._process = _python("resumable", "serve", "--port", str(self._port), *options)
         assert self._process.stdout is not None
         first_line = self._process.stdout.readline()
         if not first_line:

@@ -47,10 +47,10 @@ def blobs(tmp_path: Path) -> Callable[[], int]:
 
 
 class ServerProcess:
-    """`python -m resumable.server` in a process of its own."""
+    """`resumable serve` in a process of its own."""
 
     def __init__(self, root: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "resumable.server", "--root", str(root), *options]
+        command = [sys.executable, "-m", "resumable", "serve", "--root", str(root), *options]
         self.process = subprocess.Popen(
             command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

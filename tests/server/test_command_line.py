@@ -1,4 +1,4 @@
-"""`python -m resumable.server`."""
+"""`resumable serve`, as a process."""
 
 import re
 import signal
@@ -37,7 +37,7 @@ def test_access_keys_are_given_by_option(
     [
         (("--host", "0.0.0.0"), "other machines"),
         (("--access-key", "nocolon"), "ID:SECRET"),
-        (("--faults", "/nonexistent.json"), "No such file"),
+        (("--faults", "/nonexistent.json"), "does not exist"),
     ],
 )
 def test_senseless_options_are_refused(

@@ -22,9 +22,6 @@ import resumable
 PACKAGE = Path(resumable.__file__).parent
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 40
-LONG_FUNCTIONS = {
-    "cli.copying.cp": "each option of the command line is a parameter with a line of its own",
-}
 
 
 @dataclass(frozen=True)
@@ -218,8 +215,7 @@ class Checker:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = _code_lines(node, self.lines)
-                excused = f"{self.name}.{node.name}" in LONG_FUNCTIONS
-                if length > MAX_FUNCTION_LINES and not excused:
+                if length > MAX_FUNCTION_LINES:
                     yield f"line {node.lineno}: {node.name} has {length} lines of code"
 
 
@@ -251,16 +247,6 @@ def test_module_keeps_to_its_layer(name: str) -> None:
 def test_every_layer_has_modules() -> None:
     tops = {name.partition(".")[0] for name in MODULES}
     assert {"", "core", "errors", "oss", "server", "transfer", "version"} <= tops
-
-
-@pytest.mark.parametrize("name", LONG_FUNCTIONS)
-def test_excuse_for_a_long_function_is_still_needed(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(LONG_FUNCTIONS, name)
-    module, _, function = name.rpartition(".")
-    checker = Checker(module, MODULES[module].read_text(encoding="utf-8"))
-    assert any(f": {function} has" in problem for problem in checker.too_long())
 
 
 def test_imports_make_no_circles() -> None:

@@ -120,7 +120,7 @@ def filled(kind: type[ResumableError]) -> ResumableError:
         error.retry_after, error.server_time = 2.5, 1700000000.0  # type: ignore[attr-defined]
     else:
         error = kind("refused", request_id="REQ", advice="Wait")
-    error.part_number, error.kept, error.tries = 7, "3 parts are kept", 4
+    error.part_number, error.kept, error.tries = 7, "3 kept", 4
     error.retryable = not error.retryable
     return error
 
@@ -161,12 +161,11 @@ def test_local_file_error_keeps_what_the_system_said() -> None:
 READING: dict[str, tuple[ResumableError, str]] = {
     "of the server": (
         filled(ServerError),
-        "part 7: refused (HTTP 503 SlowDown, EC 0001-1, request id REQ, tried 4 times). "
-        "3 parts are kept. Wait",
+        "part 7: refused (HTTP 503 SlowDown, EC 0001-1, request id REQ, tried 4 times). 3 kept. Wait",
     ),
     "of the network": (
         filled(NetworkError),
-        "part 7: refused (request id REQ, tried 4 times). 3 parts are kept. Wait",
+        "part 7: refused (request id REQ, tried 4 times). 3 kept. Wait",
     ),
     "without a code": (ServerError("refused", status=500), "refused (HTTP 500)"),
     "plain": (ResumableError("it did not work"), "it did not work"),

@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 import re
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,12 @@ def test_public_methods_are_documented(public: object) -> None:
     assert bare == []
 
 
+@pytest.mark.parametrize("value", [kind for kind in PUBLIC if is_dataclass(kind)], ids=name_of)
+def test_public_value_is_frozen(value: type) -> None:
+    assert value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert "__slots__" in vars(value)
+
+
 def test_package_is_marked_as_typed() -> None:
     assert (Path(resumable.__file__).parent / "py.typed").is_file()
 
@@ -120,7 +127,7 @@ def filled(kind: type[ResumableError]) -> ResumableError:
         error.retry_after, error.server_time = 2.5, 1700000000.0  # type: ignore[attr-defined]
     else:
         error = kind("refused", request_id="REQ", advice="Wait")
-    error.part_number, error.kept, error.tries = 7, "3 kept", 4
+    error.part_number, error.kept, error.tries = 7, "Kept", 4
     error.retryable = not error.retryable
     return error
 
@@ -161,11 +168,11 @@ def test_local_file_error_keeps_what_the_system_said() -> None:
 READING: dict[str, tuple[ResumableError, str]] = {
     "of the server": (
         filled(ServerError),
-        "part 7: refused (HTTP 503 SlowDown, EC 0001-1, request id REQ, tried 4 times). 3 kept. Wait",
+        "part 7: refused (HTTP 503 SlowDown, EC 0001-1, request id REQ, tried 4 times). Kept. Wait",
     ),
     "of the network": (
         filled(NetworkError),
-        "part 7: refused (request id REQ, tried 4 times). 3 kept. Wait",
+        "part 7: refused (request id REQ, tried 4 times). Kept. Wait",
     ),
     "without a code": (ServerError("refused", status=500), "refused (HTTP 500)"),
     "plain": (ResumableError("it did not work"), "it did not work"),

@@ -1,7 +1,8 @@
 """`python -m tests.mutants [WORD ...]`: break the package on purpose; every break must be noticed.
 
 With words only the mutants are run in whose name or rule one of them occurs. Exit code 1 if a
-mutant is missed, its text is no longer found exactly once, or its tests fail without it.
+mutant is missed by one of its tests, its text is no longer found exactly once, or its tests fail
+without it.
 """
 
 import sys
@@ -23,7 +24,8 @@ def main(words: Sequence[str]) -> int:
     caught = 0
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for mutant, (verdict, why) in zip(chosen, pool.map(judge, chosen), strict=True):
-            print(f"{verdict.value:7} {mutant.name} [{mutant.breaks}]: {why}", flush=True)
+            told = f"{verdict.value:7} {mutant.name} [{mutant.breaks}]"
+            print(f"{told}: {why}" if why else told, flush=True)
             caught += verdict is Verdict.CAUGHT
     print(f"caught {caught} / {len(chosen)}")
     return 0 if caught == len(chosen) else 1

@@ -41,15 +41,13 @@ def judge(mutant: Mutant) -> tuple[Verdict, str]:
         module = copy / "resumable" / mutant.file
         module.write_text(module.read_text().replace(mutant.text, mutant.replacement))
         try:
-            code, printed = _run(copy, mutant.tests, "-x")
+            code, printed = _run(copy, mutant.tests)
         except subprocess.TimeoutExpired:
-            return Verdict.CAUGHT, "hangs"
-    if code == 0:
-        return Verdict.MISSED, " ".join(mutant.tests)
-    if code != _TESTS_FAILED:
+            return Verdict.BROKEN, "its tests never end"
+    if code not in (0, _TESTS_FAILED):
         return Verdict.BROKEN, printed
-    failed = [line for line in printed.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return Verdict.CAUGHT, failed[0].split(" - ")[0].rpartition("::")[2] if failed else "hangs"
+    blind = [test for test in mutant.tests if _path(test) not in _failed(printed)]
+    return (Verdict.MISSED, " ".join(blind)) if blind else (Verdict.CAUGHT, "")
 
 
 def failures_without_mutation(mutants: Iterable[Mutant]) -> str:
@@ -72,9 +70,19 @@ def _copy() -> Iterator[Path]:
         yield copy
 
 
-def _run(copy: Path, tests: Iterable[str], *options: str) -> tuple[int, str]:
-    names = [f"tests/transfer/{test.replace('::', '.py::', 1)}" for test in tests]
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "--no-header", "-rfE", *options]
+def _path(test: str) -> str:
+    return f"tests/transfer/{test.replace('::', '.py::', 1)}"
+
+
+def _failed(printed: str) -> set[str]:
+    """The tests, without their parameters, that pytest says have failed."""
+    lines = (line.split(" ", 1) for line in printed.splitlines())
+    return {line[1].split("[")[0].split(" - ")[0] for line in lines if line[0] == "FAILED"}
+
+
+def _run(copy: Path, tests: Iterable[str]) -> tuple[int, str]:
+    names = [_path(test) for test in tests]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "--no-header", "-rf"]
     command += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "tests.mutants.witness"]
     done = subprocess.run(
         [*command, f"--timeout={_SECONDS_A_TEST}", *names],

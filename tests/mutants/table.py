@@ -22,7 +22,7 @@ class Mutant:
         file: The module, from the package's folder.
         text: What is replaced; it occurs once.
         replacement: What it becomes.
-        tests: `module::test` in tests/transfer of each test that is run; one has to fail.
+        tests: `module::test` in tests/transfer of each test that is run; each has to fail.
     """
 
     name: str

@@ -85,6 +85,11 @@ def test_what_is_no_http_is_a_typed_error(serve: Serve, connect: Connect, data: 
     assert str(failed.value).isprintable()
 
 
+def test_server_of_another_protocol_is_told_as_one(serve: Serve, connect: Connect) -> None:
+    with pytest.raises(ConnectionFailedError, match="not HTTP"):
+        connect(serve(once(NOT_HTTP["another protocol"]))).list_parts("k", "U")
+
+
 def test_answer_in_chunks_is_understood(serve: Serve, connect: Connect) -> None:
     server = serve(answering(chunked(LIST[:10], LIST[10:])))
     bucket = connect(server)

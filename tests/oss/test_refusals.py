@@ -146,7 +146,12 @@ def test_body_goes_before_the_header() -> None:
     assert refused(404, document("NoSuchUpload"), headers).code == "NoSuchUpload"
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_refusal_without_a_reason_says_so(status: int) -> None:
+    assert "UploadPart was refused: the answer gives no reason" in str(refused(status))
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
 def test_redirect_is_told_as_one(status: int) -> None:
     error = refused(status, b"", {"location": "http://evil.example.com/?token=1"})
     assert "redirects elsewhere, which is never followed" in str(error)

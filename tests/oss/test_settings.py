@@ -1,5 +1,7 @@
 """What a bucket is made of: its settings, where they come from, and which are refused."""
 
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,3 +87,22 @@ def test_v4_is_used_where_the_region_is_known(
 def test_region_that_cannot_be_one_is_refused_at_once(region: str) -> None:
     with pytest.raises(InvalidArgumentError, match="region"):
         made(region=region)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_local_server_is_reached_by_each_of_its_names(tmp_path: Path, host: str) -> None:
+    with ExitStack() as running:
+        try:
+            server = running.enter_context(LocalServer(tmp_path, host=host))
+        except OSError:
+            pytest.skip(f"this machine has no {host}")
+        bucket = running.enter_context(made(endpoint=server.endpoint, region="cn-hangzhou"))
+        bucket.put_object("a b", b"x")
+        assert bucket.head_object("a b").size == 1
+
+
+def test_name_of_several_addresses_is_tried_at_each(server: LocalServer) -> None:
+    """Where localhost is ::1 as well, nobody listens there."""
+    with made(endpoint=f"http://localhost:{server.port}", region="cn-hangzhou") as bucket:
+        assert bucket.put_object("k", b"x").crc64
+    assert len(server.log) == 1

@@ -96,7 +96,7 @@ def cp(  # noqa: PLR0913 - one parameter an option
 
 def _part_size(text: str | None) -> int | str | None:
     """A number without a unit is a number of bytes, as in Python."""
-    return int(text) if text is not None and text.isdecimal() else text
+    return int(text) if text is not None and text.isdecimal() and len(text) < 20 else text
 
 
 def summary(result: resumable.UploadResult) -> str:
@@ -122,14 +122,19 @@ def _told_when_stopped(file: str, checkpoint_path: str | None) -> Iterator[None]
     try:
         yield
     except KeyboardInterrupt:
-        found = resumable.read_checkpoint(file, checkpoint_path=checkpoint_path)
-        if found is not None:
-            click.echo(
-                f"{len(found.parts_done)} of {found.parts_total} parts are recorded; "
-                "run the same command again to go on",
-                err=True,
-            )
+        click.echo(_what_is_kept(file, checkpoint_path), err=True)
         raise
+
+
+def _what_is_kept(file: str, checkpoint_path: str | None) -> str:
+    try:
+        found = resumable.read_checkpoint(file, checkpoint_path=checkpoint_path)
+    except resumable.ResumableError as error:
+        return str(error)
+    if found is None:
+        return "nothing is kept"
+    parts = f"{len(found.parts_done)} of {found.parts_total} parts are recorded"
+    return f"{parts}; run the same command again to go on"
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from resumable.core.plan import MAX_OBJECT_SIZE, MAX_PART_SIZE, MAX_PARTS, MIN_P
 
 VERSION: Final = 1
 MAX_CHECKPOINT_SIZE = 4 * 1024 * 1024
+FIRST_BYTES = b'{"destination":'  # of every checkpoint, since the keys are sorted
 
 Kind = Literal["upload", "download", "copy", "stream"]
 
@@ -76,10 +77,6 @@ class SourceIdentity(_Model):
     def same_state(self, other: "SourceIdentity") -> bool:
         """Whether both describe the same state of the same file, wherever it is called from."""
         return self._state() == other._state()
-
-    def same_content_times(self, other: "SourceIdentity") -> bool:
-        """Whether size, mtime and inode are the same; only the inode's change time may differ."""
-        return self._state()[:3] == other._state()[:3]
 
     def _state(self) -> tuple[int, int, int, int]:
         return self.size, self.mtime_ns, self.inode, self.ctime_ns

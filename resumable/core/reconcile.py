@@ -45,6 +45,7 @@ class Refuse:
 
     found: str
     wanted: str
+    upload_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ def judge_checkpoint(found: Checkpoint | None, wanted: Wanted) -> Verdict:
         return Refuse(
             found=f"{found.kind} to {found.destination}",
             wanted=f"{wanted.kind} to {wanted.destination}",
+            upload_id=found.upload_id,
         )
     if found.headers_digest != wanted.headers_digest:
         return StartOver(found.upload_id, "other headers were asked for than at its beginning")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Self
@@ -77,6 +78,8 @@ class Bucket:
             raise InvalidArgumentError("no endpoint: give endpoint= or set OSS_ENDPOINT")
         place = Endpoint.parse(endpoint, style=style)
         region = region or os.environ.get("OSS_REGION") or place.region
+        if not all(_is_patience(seconds) for seconds in (connect_timeout, timeout)):
+            raise InvalidArgumentError("connect_timeout and timeout are seconds, more than 0")
         if region and not _REGION.fullmatch(region):
             raise InvalidArgumentError(f"{region!r} is not a region, such as cn-hangzhou")
         version: SignatureVersion = signature_version or ("v4" if region else "v1")
@@ -290,6 +293,10 @@ class Bucket:
         self._client.perform(
             lambda: operations.delete(key, version_id, headers), lambda _: None, self._controls
         )
+
+
+def _is_patience(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 < seconds <= threading.TIMEOUT_MAX
 
 
 def _payload(data: Bytes | Payload) -> Payload:

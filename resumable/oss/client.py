@@ -22,6 +22,11 @@ from resumable.version import __version__
 _log = logging.getLogger("resumable")
 _T = TypeVar("_T")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# What frames, addresses and signs a request.
+_OURS = frozenset(
+    "authorization connection content-length date expect host te trailer transfer-encoding "
+    "upgrade x-oss-content-sha256 x-oss-date x-oss-security-token".split()
+)
 _USER_AGENT = f"resumable/{__version__}"
 
 
@@ -176,14 +181,18 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Lower the names of headers, strip the values, and refuse what cannot travel in one.
 
     Raises:
-        InvalidArgumentError: a name is no token, or a value holds control or non-ASCII
-            characters.
+        InvalidArgumentError: a name is no token or one this library sets itself, or a value
+            holds control or non-ASCII characters.
     """
     checked: dict[str, str] = {}
+    if not isinstance(headers, Mapping):
+        raise InvalidArgumentError("headers are not a mapping of names to values")
     for name, value in headers.items():
-        if not _TOKEN.fullmatch(name):
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             raise InvalidArgumentError(f"{name!r} is not a header name")
-        if not (value.isascii() and value.isprintable()):
+        if name.lower() in _OURS:
+            raise InvalidArgumentError(f"the header {name} is set by this library alone")
+        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
             raise InvalidArgumentError(
                 f"the header {name} holds a character that cannot travel in one",
                 advice="Percent-encode what is not printable ASCII",

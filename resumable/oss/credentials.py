@@ -66,6 +66,8 @@ def provider_of(given: Credentials | CredentialsProvider | None) -> CredentialsP
     if isinstance(given, Credentials):
         return lambda: given
     if given is not None:
+        if not callable(given):
+            raise CredentialsError("credentials are neither Credentials nor callable")
         return given
     found = credentials_from_environment()
     return lambda: found

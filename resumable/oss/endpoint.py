@@ -13,6 +13,7 @@ Style = Literal["virtual", "path", "cname"]
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"(?:.+\.)?oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_KEY_BYTES = 1023
 
 
@@ -40,6 +41,8 @@ class Endpoint:
             InvalidArgumentError: it is no endpoint, or names more than scheme, host and port.
         """
         advice = "Write it as https://oss-cn-hangzhou.aliyuncs.com"
+        if not isinstance(text, str) or not text.isprintable() or " " in text:
+            raise InvalidArgumentError("the endpoint is not a URL", advice=advice)
         if "@" in text:  # wherever it stands, what is before it may be a password
             raise InvalidArgumentError("the endpoint holds credentials", advice=advice)
         try:
@@ -103,7 +106,7 @@ def check_bucket_name(name: str) -> str:
     Raises:
         InvalidArgumentError: it breaks the rule.
     """
-    if not _BUCKET.fullmatch(name):
+    if not isinstance(name, str) or not _BUCKET.fullmatch(name):
         raise InvalidArgumentError(
             f"{name!r} is not a bucket name: 3 to 63 lower-case letters, digits and hyphens"
         )
@@ -111,13 +114,17 @@ def check_bucket_name(name: str) -> str:
 
 
 def check_key(key: str) -> str:
-    """Check a key against OSS's rule: 1 to 1,023 bytes of UTF-8, no slash in front.
+    """Check a key: 1 to 1,023 bytes of UTF-8, no slash of either kind in front.
 
-    The slash may be of either kind.
+    Control characters are refused as well: XML, which lists are made of, cannot carry them.
 
     Raises:
         InvalidArgumentError: it breaks the rule.
     """
+    if not isinstance(key, str):
+        raise InvalidArgumentError(f"the key {key!r} is not text")
+    if _CONTROL.search(key):
+        raise InvalidArgumentError(f"the key {key!r} holds a control character")
     try:
         size = len(key.encode("utf-8"))
     except UnicodeEncodeError:

@@ -45,8 +45,11 @@ class RetryPolicy:
     give_up_after: float = 300.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise InvalidArgumentError(f"{self.attempts} attempts; a call takes at least 1")
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise InvalidArgumentError(f"{self.attempts!r} attempts; a call takes at least 1")
+        waits = (self.base, self.longest_wait, self.longest_retry_after, self.give_up_after)
+        if not all(isinstance(wait, int | float) and wait >= 0 for wait in waits):
+            raise InvalidArgumentError(f"{self!r} has a wait that is no number of seconds")
 
     def run(
         self,

@@ -6,10 +6,12 @@ paths such as `a/../b` after they were signed.
 """
 
 import errno
+import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, IncompleteRead
 from typing import Any
@@ -30,6 +32,8 @@ from resumable.errors import (
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import Answer, Payload, WireRequest
 
+# An answer that is read as a whole may take this many timeouts, however it trickles in.
+_PATIENCE = 5
 _MAX_ANSWER = 16 * 1024 * 1024
 _READ_BLOCK = 256 * 1024
 _POOL_SIZE = 256  # as many as a transfer may have threads
@@ -182,6 +186,10 @@ class Transport:
     def __init__(self, connect_timeout: float, timeout: float, ca_bundle: str | None) -> None:
         self._timeouts = (connect_timeout, timeout)
         self._verify: str | bool = True if ca_bundle is None else _checked_bundle(ca_bundle)
+        self._connect()
+
+    def _connect(self) -> None:
+        self._process = os.getpid()
         self._adapter = _Adapter(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
 
     def close(self) -> None:
@@ -211,7 +219,7 @@ class Transport:
         with cancellation.interruptible(exchange.break_off):
             response = self._start(request, exchange, cancellation)
             try:
-                yield OpenAnswer(response, cancellation)
+                yield OpenAnswer(response, cancellation, _PATIENCE * self._timeouts[1])
             finally:
                 # A connection whose answer was read to its end is back in the pool by now.
                 response.close()
@@ -227,6 +235,9 @@ class Transport:
         if request.body is not None and request.body.size:
             prepared.body = exchange.blocks(request.body)  # type: ignore[assignment]
         _under_way.exchange, _under_way.timeout = exchange, self._timeouts[1]
+        if self._process != os.getpid():
+            # A forked child has its parent's connections: they would get each other's answers.
+            self._connect()
         try:
             return self._adapter.send(
                 prepared, stream=True, timeout=self._timeouts, verify=self._verify
@@ -242,7 +253,10 @@ class Transport:
 class OpenAnswer:
     """An answer whose body is still on the wire."""
 
-    def __init__(self, response: requests.Response, cancellation: Cancellation) -> None:
+    def __init__(
+        self, response: requests.Response, cancellation: Cancellation, patience: float
+    ) -> None:
+        self._patience = patience
         self.status = response.status_code
         self.headers = {name.lower(): value for name, value in response.headers.items()}
         self._raw: urllib3.response.HTTPResponse = response.raw
@@ -255,11 +269,14 @@ class OpenAnswer:
             NetworkError: the body ends before the announced length.
             ProtocolError: it is larger.
         """
+        deadline = time.monotonic() + self._patience
         size = int(self._raw.length_remaining or 0)
         blocks: list[bytes] = []
-        while size <= _MAX_ANSWER and (block := self._read()):
+        while size <= _MAX_ANSWER and (block := self._read(self._raw.read1)):
             blocks.append(block)
             size = max(size, sum(map(len, blocks)))
+            if time.monotonic() > deadline:
+                raise RequestTimeoutError("the server takes too long over its answer")
         if size > _MAX_ANSWER:
             raise ProtocolError(f"an answer of more than {_MAX_ANSWER} bytes")
         return Answer(self.status, self.headers, b"".join(blocks))
@@ -270,18 +287,19 @@ class OpenAnswer:
         Raises:
             NetworkError: it ends before the announced length.
         """
-        while block := self._read():
+        while block := self._read(self._raw.read):
             yield block
 
-    def _read(self) -> bytes:
+    def _read(self, read: Callable[..., bytes]) -> bytes:
         try:
-            return self._raw.read(_READ_BLOCK, decode_content=False)
+            return read(_READ_BLOCK, decode_content=False)
         except (*_BELOW, ValueError) as error:  # a chunk of negative size is a ValueError
             failure = _told(error, self._cancellation)
         raise failure
 
 
 def _checked_bundle(path: str) -> str:
+    path = os.path.abspath(path)
     try:
         ssl.create_default_context(cafile=path)
     except OSError as error:  # an SSLError is one, too
@@ -325,6 +343,6 @@ def _reason(error: BaseException) -> str:
 def _inside(error: BaseException) -> Iterator[BaseException]:
     """An error and those it was made of, which stand in its arguments or as its reason."""
     yield error
-    for inner in (*error.args, getattr(error, "reason", None)):
+    for inner in (*error.args, getattr(error, "reason", None), error.__cause__):
         if isinstance(inner, BaseException):
             yield from _inside(inner)

@@ -16,6 +16,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from resumable.core.checkpoint import (
+    FIRST_BYTES,
     MAX_CHECKPOINT_SIZE,
     Checkpoint,
     CheckpointFromFutureError,
@@ -28,12 +29,14 @@ from resumable.core.plan import Plan
 from resumable.errors import CheckpointError, LocalFileError, ResumableError, TransferLockedError
 from resumable.transfer.files import (
     identify,
+    links_of,
     read_bounded,
     read_open,
     remove,
     remove_durable,
     rewrite_open,
     set_aside,
+    side_files,
     write_durably,
 )
 
@@ -56,6 +59,8 @@ class CheckpointFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self.lock_path = f"{path}.lock"
+        # Every file that a transfer writes beside the source.
+        self.side_files = (*side_files(path), self.lock_path)
         self._lock_inode = -1
 
     @contextmanager
@@ -69,6 +74,11 @@ class CheckpointFile:
             TransferLockedError: another process holds it; the message says which.
             CheckpointError: the folder cannot be written to, or its file system cannot lock.
         """
+        if not os.path.isdir(os.path.dirname(self.path)):
+            raise CheckpointError(
+                f"the folder of the checkpoint {self.path!r} does not exist",
+                advice="Make it, or give another checkpoint_path=",
+            )
         lock = FileLock(
             self.lock_path,
             mode=0o600,
@@ -139,12 +149,13 @@ class CheckpointFile:
 
     def delete(self) -> None:
         """Remove the checkpoint."""
-        remove_durable(self.path)
+        remove_durable(self.path, FIRST_BYTES)
 
     def _sign_lock(self, descriptor: int) -> None:
         """Write who holds the lock into its file, for the message of those who find it taken."""
-        there = read_open(descriptor, _MAX_HOLDER)
-        if _parse_holder(there) is None and not _is_torn(there):
+        there = read_open(descriptor, _MAX_HOLDER + 1)
+        ours = _parse_holder(there) is not None or _is_torn(there)
+        if not ours or len(there) > _MAX_HOLDER or links_of(descriptor) > 1:
             raise _ForeignLockError
         since = datetime.now(UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
@@ -160,7 +171,7 @@ class CheckpointFile:
 
     def _held_by_another(self) -> TransferLockedError:
         return TransferLockedError(
-            f"{self._holder()} works on the checkpoint {self.path!r}",
+            f"{self._holder()} works on the checkpoint {self.path!r} and holds {self.lock_path!r}",
             advice="Wait for it to end, or give another checkpoint_path= for another transfer",
         )
 

@@ -10,7 +10,7 @@ from io import FileIO
 
 from resumable.core.checkpoint import SourceIdentity
 from resumable.core.plan import Part
-from resumable.errors import LocalFileError, SourceChangedError
+from resumable.errors import InvalidArgumentError, LocalFileError, SourceChangedError
 
 # hashlib and the CRC library let go of the GIL for blocks of this size; larger ones only cost
 # memory and fall out of the processor's cache.
@@ -20,10 +20,15 @@ BLOCK_SIZE = 256 * 1024
 # tick cannot be told apart. Whole seconds are the stamps of the coarser ones.
 _FINE_TICK_NS = 20_000_000
 _COARSE_TICK_NS = 2_000_000_000
+# A file that is written to all the time never settles; that it changed shows later.
+_SETTLE_TRIES = 5
 
 # A name that no file of the user's has: what a killed run left under it is removed.
 _NEW = ".resumable-new"
 _WRITE_TRIES = 3
+# A file is known as one of ours by its first bytes, which are the same in every state of it.
+_MARK = 15
+_MAX_LEFTOVER = 8 * 1024 * 1024
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
@@ -135,8 +140,32 @@ class SourceReader:
 
 
 def absolute(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
-    """The path from the root, so that it means the same file when the folder is changed."""
-    return os.path.abspath(os.fsdecode(path))
+    """The path from the root, so that it means the same file when the folder is changed.
+
+    Raises:
+        InvalidArgumentError: it is no path.
+    """
+    try:
+        whole = os.path.abspath(os.fsdecode(path))
+    except TypeError:
+        raise InvalidArgumentError(f"{path!r} is not a path") from None
+    if "\0" in whole:
+        raise InvalidArgumentError(f"the path {whole!r} holds a NUL")
+    return whole
+
+
+def side_files(path: str) -> tuple[str, str]:
+    """The names `write_durably` uses for this path."""
+    return path, path + _NEW
+
+
+def links_of(descriptor: int) -> int:
+    """How many names an open file has.
+
+    Raises:
+        OSError: as os.fstat does.
+    """
+    return os.fstat(descriptor).st_nlink
 
 
 def identify(path: str) -> SourceIdentity:
@@ -239,14 +268,19 @@ def set_aside(path: str) -> str:
     return bad
 
 
-def remove_durable(path: str) -> None:
+def remove_durable(path: str, begins: bytes) -> None:
     """Remove a file written by `write_durably`, and what a killed run left of its next state.
+
+    Args:
+        path: The file.
+        begins: What every state of the file begins with.
 
     Raises:
         LocalFileError: it cannot be removed.
     """
     remove(path)
-    remove(path + _NEW)
+    if os.path.lexists(path + _NEW):
+        _remove_leftover(path + _NEW, begins)
 
 
 def remove(path: str) -> None:
@@ -269,16 +303,31 @@ def _settled(path: str) -> SourceIdentity:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
             raise LocalFileError(f"{path!r} is not a regular file")
-        tick = _FINE_TICK_NS if found.st_mtime_ns % 1_000_000_000 else _COARSE_TICK_NS
-        age = time.time_ns() - found.st_mtime_ns
-        if 0 <= age < tick:
-            time.sleep((tick - age) / 1e9)
+        os.close(os.open(path, os.O_RDONLY | _BINARY))  # told now, before any request
+        for _ in range(_SETTLE_TRIES):
+            wait = _until_next_tick(found)
+            if not wait:
+                break
+            time.sleep(wait)
             found = os.stat(path)
         return _identity(path, found)
     except LocalFileError:
         raise
     except OSError as error:
         raise LocalFileError.of(error, "opening", path) from None
+
+
+def _until_next_tick(found: os.stat_result) -> float:
+    """Seconds until a change would get other time stamps than the file has."""
+    now = time.time_ns()
+    coarse = found.st_mtime_ns % 1_000_000_000 == 0
+    stamps = (
+        (found.st_mtime_ns, _COARSE_TICK_NS if coarse else _FINE_TICK_NS),
+        (found.st_ctime_ns, _FINE_TICK_NS),
+    )
+    return (
+        max(tick - (now - stamp) if 0 <= now - stamp < tick else 0 for stamp, tick in stamps) / 1e9
+    )
 
 
 def _identity(path: str, found: os.stat_result) -> SourceIdentity:
@@ -294,7 +343,7 @@ def _identity(path: str, found: os.stat_result) -> SourceIdentity:
 
 def _replace(path: str, data: bytes) -> None:
     new = path + _NEW
-    descriptor = _create_exclusively(new)
+    descriptor = _create_exclusively(new, data[:_MARK])
     try:
         _write_all(descriptor, data)
         os.fsync(descriptor)
@@ -306,13 +355,24 @@ def _replace(path: str, data: bytes) -> None:
     os.replace(new, path)
 
 
-def _create_exclusively(path: str) -> int:
+def _create_exclusively(path: str, begins: bytes) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
     with suppress(FileExistsError):
         return os.open(path, flags, 0o600)
     # Left by a run that was killed while it wrote; this one holds the lock.
-    os.unlink(path)
+    _remove_leftover(path, begins)
     return os.open(path, flags, 0o600)
+
+
+def _remove_leftover(path: str, begins: bytes) -> None:
+    """Remove what a killed run left, unless it is something else that has the name by chance."""
+    there = read_bounded(path, _MAX_LEFTOVER)
+    if there is None:
+        return
+    begun = there.rstrip(b"\0")[: len(begins)]
+    if os.lstat(path).st_nlink > 1 or len(there) > _MAX_LEFTOVER or not begins.startswith(begun):
+        raise LocalFileError(f"{path!r} is in the way: it was not made by this program")
+    os.unlink(path)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
 
 from resumable.core.headers import RoutedHeaders
 from resumable.core.integrity import combine_all
@@ -18,7 +19,9 @@ from resumable.errors import (
     NoSuchUploadError,
     ProtocolError,
     ResumableError,
+    ServerError,
     SourceChangedError,
+    TransferCancelledError,
 )
 from resumable.oss.bucket import Bucket
 from resumable.oss.cancellation import Cancellation
@@ -33,6 +36,14 @@ _log = logging.getLogger("resumable")
 
 # A part in flight can survive an abort, and then the upload is there again.
 _ABORT_TRIES = 5
+
+
+class End(Enum):
+    """How giving an upload up ended."""
+
+    ABORTED = "aborted"
+    GONE = "gone"
+    LEFT = "left"
 
 
 class Finisher:
@@ -84,7 +95,7 @@ class Finisher:
         except CallbackFailedError as error:
             self._tell_what_is_stored(error, crc)
             raise
-        except (NoSuchUploadError, FileAlreadyExistsError, NetworkError, ProtocolError) as error:
+        except ResumableError as error:
             found = self._made_by_a_lost_try(error, crc)
             if found is None:
                 raise
@@ -108,7 +119,7 @@ class Finisher:
             return None
         return StoredObject(head.etag, crc, head.version_id, head.request_id)
 
-    def abandon(self, upload_id: str, patience: float = 10.0) -> bool:
+    def abandon(self, upload_id: str, patience: float = 10.0) -> End:
         """Abort an upload, within so many seconds, until the server no longer knows it.
 
         What cannot be aborted is named in the log, since its parts are billed.
@@ -119,18 +130,18 @@ class Finisher:
         timer.daemon = True
         timer.start()
         try:
-            left = _abort(bucket, self._key, upload_id, self._headers)
+            end, why = _abort(bucket, self._key, upload_id, self._headers)
         finally:
             timer.cancel()
-        if left:
+        if end is End.LEFT:
             _log.error(
                 "upload %s of oss://%s/%s is left on the server: %s",
                 upload_id,
                 bucket.name,
                 self._key,
-                left,
+                why,
             )
-        return not left
+        return end
 
     def _put(self, part: Part, reader: SourceReader) -> StoredObject:
         run = self._run
@@ -146,7 +157,7 @@ class Finisher:
         except CallbackFailedError as error:
             self._tell_what_is_stored(error, data.digest().crc64)
             raise
-        except (FileAlreadyExistsError, NetworkError, ProtocolError) as error:
+        except ResumableError as error:
             found = self._made_by_a_lost_try(error, data.digest().crc64)
             if found is None:
                 raise
@@ -169,8 +180,7 @@ class Finisher:
                     )
 
     def _made_by_a_lost_try(self, error: ResumableError, crc64: int) -> StoredObject | None:
-        # Told no at the first try, nothing of ours can be there: the refusal stands.
-        if isinstance(error, FileAlreadyExistsError) and error.tries == 1:
+        if not _may_have_been_made(error):
             return None
         found = self._found_now(crc64)
         if found is not None:
@@ -215,14 +225,27 @@ class Finisher:
             return None
 
 
-def _abort(bucket: Bucket, key: str, upload_id: str, headers: RoutedHeaders) -> str:
-    """Abort until the upload is gone; what stands in the way otherwise."""
+def _may_have_been_made(error: ResumableError) -> bool:
+    """Whether the object may stand there although the request for it failed."""
+    if isinstance(error, FileAlreadyExistsError):
+        return error.tries > 1  # told no at the first try, nothing of ours can be there
+    if isinstance(error, ServerError):
+        return error.status >= 500 or isinstance(error, NoSuchUploadError)
+    return isinstance(error, NetworkError | ProtocolError)
+
+
+def _abort(bucket: Bucket, key: str, upload_id: str, headers: RoutedHeaders) -> tuple[End, str]:
+    """Abort until the upload is gone; how that ended, and what stood in the way."""
+    end = End.LEFT
     try:
         for _ in range(_ABORT_TRIES):
             bucket.abort_multipart_upload(key, upload_id, headers=headers.every)
+            end = End.ABORTED
             bucket.list_parts(key, upload_id, max_parts=1, headers=headers.every)
     except NoSuchUploadError:
-        return ""
+        return (End.GONE if end is End.LEFT else End.ABORTED), ""
+    except TransferCancelledError as error:  # acknowledged, but there was no time to make sure
+        return end, str(error)
     except ResumableError as error:
-        return str(error)
-    return f"it is still there after {_ABORT_TRIES} aborts"
+        return End.LEFT, str(error)
+    return End.LEFT, f"it is still there after {_ABORT_TRIES} aborts"

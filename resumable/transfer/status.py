@@ -11,7 +11,7 @@ from resumable.core.checkpoint import (
     decode,
 )
 from resumable.errors import CheckpointError, LocalFileError
-from resumable.transfer.files import identify, read_bounded
+from resumable.transfer.files import absolute, identify, read_bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ def read_checkpoint(
     Raises:
         CheckpointError: it cannot be read, is damaged, or was written by a newer release.
     """
-    source = os.fspath(filename)
-    path = os.fspath(checkpoint_path or f"{source}.cp")
+    source = absolute(filename)
+    path = absolute(checkpoint_path) if checkpoint_path else f"{source}.cp"
     try:
         data = read_bounded(path, MAX_CHECKPOINT_SIZE)
         if data is None:

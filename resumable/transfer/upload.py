@@ -36,7 +36,7 @@ from resumable.oss.endpoint import check_key
 from resumable.oss.results import StoredObject
 from resumable.transfer.checkpoints import CheckpointFile, Ledger
 from resumable.transfer.files import SourceFile, absolute
-from resumable.transfer.finishing import Finisher
+from resumable.transfer.finishing import End, Finisher
 from resumable.transfer.progress import Meter, ProgressCallback
 from resumable.transfer.results import UploadResult
 from resumable.transfer.sending import PartSender, Run, Wishes, digest_of
@@ -45,8 +45,13 @@ _log = logging.getLogger("resumable")
 
 _MOST_THREADS = 256
 _COMPLETE_TRIES = 3
+_END_SENTENCES = {
+    End.ABORTED: "Nothing is kept: the upload was aborted",
+    End.GONE: "The upload was gone already: look with a HEAD whether the object is there",
+    End.LEFT: "Upload {upload_id} could not be aborted; abort it: its parts are billed",
+}
 # After Ctrl-C tidying up gets a moment, not the usual patience.
-_HURRIED = 0.25
+_HURRIED = 0.35
 _PATIENT = 10.0
 
 
@@ -187,7 +192,7 @@ class _Upload:
             case Refuse() as other:
                 raise CheckpointError(
                     f"the checkpoint {self._path!r} is of another transfer: it is of "
-                    f"{other.found}, and this is {other.wanted}",
+                    f"{other.found} (upload id {other.upload_id}), and this is {other.wanted}",
                     advice="Give checkpoint_path= to run both, or remove the checkpoint to give "
                     "that transfer up",
                 )
@@ -234,7 +239,7 @@ class _Upload:
     def _begin(self, plan: Plan) -> StoredObject:
         self._plan, self._kept = plan, ""
         if plan.count == 1:
-            self._kept = "If the server answered, nothing was stored; else look with a HEAD"
+            self._kept = "Whether the object is there, a HEAD tells"
             made = self._finisher.put()
             self._delete_checkpoint()
             return made
@@ -357,19 +362,20 @@ class _Upload:
         finally:
             for upload_id in begun if not finished else ():
                 hurry = not isinstance(sys.exception(), ResumableError) or self._run.was_cancelled
-                gone = self._finisher.abandon(upload_id, _HURRIED if hurry else _PATIENT)
-                self._kept = (
-                    "Nothing is kept: the upload was aborted"
-                    if gone
-                    else f"Upload {upload_id} could not be aborted; abort it: its parts are billed"
-                )
+                end = self._finisher.abandon(upload_id, _HURRIED if hurry else _PATIENT)
+                self._kept = _END_SENTENCES[end].format(upload_id=upload_id)
 
 
 def _checkpoint_file(path: str, wish: str | os.PathLike[str] | None) -> CheckpointFile:
     checkpoint = absolute(wish) if wish else f"{path}.cp"
-    if os.path.realpath(checkpoint) == os.path.realpath(path):
-        raise InvalidArgumentError(f"checkpoint_path {checkpoint!r} is the file to be uploaded")
-    return CheckpointFile(checkpoint)
+    file = CheckpointFile(checkpoint)
+    for side_file in file.side_files:
+        if os.path.exists(side_file) and os.path.samefile(side_file, path):
+            raise InvalidArgumentError(
+                f"the file to be uploaded has the name of {side_file!r}, which would be written",
+                advice="Give another checkpoint_path=",
+            )
+    return file
 
 
 def _check_threads(thread_num: object) -> None:

@@ -28,12 +28,12 @@ from resumable.core.checkpoint import (
 from resumable.core.plan import Plan
 from resumable.errors import CheckpointError, LocalFileError, ResumableError, TransferLockedError
 from resumable.transfer.files import (
+    clear_leftover,
     identify,
     links_of,
     read_bounded,
     read_open,
     remove,
-    remove_durable,
     rewrite_open,
     set_aside,
     side_files,
@@ -90,6 +90,8 @@ class CheckpointFile:
         try:
             lock.acquire(timeout=_LOCK_PATIENCE)
         except Timeout:
+            if not os.path.lexists(self.lock_path):
+                raise self._not_lockable("it can neither be made nor found") from None
             raise self._held_by_another() from None
         except _ForeignLockError:
             raise CheckpointError(
@@ -97,10 +99,7 @@ class CheckpointFile:
                 advice="Give another checkpoint_path=; that file was left as it is",
             ) from None
         except OSError as error:
-            raise CheckpointError(
-                f"the checkpoint {self.path!r} cannot be locked: {error.strerror or error}",
-                advice="Give checkpoint_path= on a local disk that can be written to",
-            ) from None
+            raise self._not_lockable(error.strerror or str(error)) from None
         try:
             yield
         finally:
@@ -114,7 +113,9 @@ class CheckpointFile:
 
         Raises:
             CheckpointError: a newer version wrote it, or it is a link; it is left alone.
+            LocalFileError: something else has the name of its next state.
         """
+        clear_leftover(self.path, FIRST_BYTES)
         try:
             data = read_bounded(self.path, MAX_CHECKPOINT_SIZE)
         except LocalFileError as error:
@@ -148,8 +149,11 @@ class CheckpointFile:
         write_durably(self.path, encode(checkpoint))
 
     def delete(self) -> None:
-        """Remove the checkpoint."""
-        remove_durable(self.path, FIRST_BYTES)
+        """Remove the checkpoint. That it cannot be removed is told in the log: it does no harm."""
+        try:
+            remove(self.path)
+        except LocalFileError as error:
+            _log.warning("the checkpoint is left behind: %s", error)
 
     def _sign_lock(self, descriptor: int) -> None:
         """Write who holds the lock into its file, for the message of those who find it taken."""
@@ -168,6 +172,12 @@ class CheckpointFile:
                 remove(self.lock_path)
         except OSError as error:
             _log.warning("the lock file %r could not be removed: %s", self.lock_path, error)
+
+    def _not_lockable(self, why: str) -> CheckpointError:
+        return CheckpointError(
+            f"the lock {self.lock_path!r} of the checkpoint cannot be taken: {why}",
+            advice="Give checkpoint_path= on a local disk that can be written to",
+        )
 
     def _held_by_another(self) -> TransferLockedError:
         return TransferLockedError(

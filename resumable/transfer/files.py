@@ -268,19 +268,24 @@ def set_aside(path: str) -> str:
     return bad
 
 
-def remove_durable(path: str, begins: bytes) -> None:
-    """Remove a file written by `write_durably`, and what a killed run left of its next state.
+def clear_leftover(path: str, begins: bytes) -> None:
+    """Remove what a killed run left of the next state of a file written by `write_durably`.
 
     Args:
         path: The file.
         begins: What every state of the file begins with.
 
     Raises:
-        LocalFileError: it cannot be removed.
+        LocalFileError: what is there was not made by this program, or cannot be removed.
     """
-    remove(path)
-    if os.path.lexists(path + _NEW):
+    try:
         _remove_leftover(path + _NEW, begins)
+    except FileNotFoundError:
+        return
+    except LocalFileError:
+        raise
+    except OSError as error:
+        raise LocalFileError.of(error, "removing", path + _NEW) from None
 
 
 def remove(path: str) -> None:

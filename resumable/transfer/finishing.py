@@ -96,11 +96,11 @@ class Finisher:
             self._tell_what_is_stored(error, crc)
             raise
         except ResumableError as error:
-            found = self._made_by_a_lost_try(error, crc)
+            # While the upload is there it was not completed, whatever stands under the key.
+            gone = _may_have_been_made(error) and self._is_gone(ledger.upload_id, error)
+            found = self._made_by_a_lost_try(error, crc) if gone else None
             if found is None:
                 raise
-            if not isinstance(error, NoSuchUploadError):
-                self.abandon(ledger.upload_id)
             return found
         return self._verified(stored, crc)
 
@@ -190,6 +190,19 @@ class Finisher:
     def _tell_what_is_stored(self, error: CallbackFailedError, crc64: int) -> None:
         verified = self._found_now(crc64) is not None
         error.kept = f"The object is stored{' and verified' if verified else '; check it'}"
+
+    def _is_gone(self, upload_id: str, error: ResumableError) -> bool:
+        if isinstance(error, NoSuchUploadError):
+            return True
+        try:
+            self._run.bucket.list_parts(
+                self._key, upload_id, max_parts=1, headers=self._headers.every
+            )
+        except NoSuchUploadError:
+            return True
+        except ResumableError as unknown:
+            _log.warning("whether upload %s is complete is not known: %s", upload_id, unknown)
+        return False
 
     def _found_now(self, crc64: int) -> StoredObject | None:
         try:

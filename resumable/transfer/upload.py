@@ -198,7 +198,7 @@ class _Upload:
                 )
             case StartOver() as stale:
                 _log.warning("upload %s is given up: %s", stale.upload_id, stale.why)
-                self._finisher.abandon(stale.upload_id)
+                self._run.call(lambda: self._finisher.abandon(stale.upload_id))
                 self._delete_checkpoint()
             case Continue() as open_upload:
                 if open_upload.plan.part_size != plan.part_size:

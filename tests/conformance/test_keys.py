@@ -21,7 +21,6 @@ ZOO = {
     "semicolon-equals": "a;b=c,d:e@f$g!h*i(j)",
     "quotes-and-angles": '<a href="x">\'`|^{}[]~',
     "backslash": "a\\b",
-    "tab-and-line-feed": "a\tb\nc",
     "Chinese": "目录/文件 名.bin",
     "emoji": "🎉/👩‍👩‍👧.bin",
     "composed-and-decomposed": "\u00e9/e\u0301",

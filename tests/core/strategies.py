@@ -3,7 +3,8 @@
 from hypothesis import strategies as st
 
 from resumable.core.checkpoint import Checkpoint, Destination, Kind, PartRecord, SourceIdentity
-from resumable.core.plan import MAX_OBJECT_SIZE, MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE
+from resumable.core.plan import MAX_OBJECT_SIZE, MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, Plan
+from resumable.core.reconcile import ListedPart
 
 U64 = st.integers(0, (1 << 64) - 1)
 TIMES = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -53,4 +54,19 @@ checkpoints = st.builds(
     part_size=st.integers(MIN_PART_SIZE, MAX_PART_SIZE),
     headers_digest=DIGESTS,
     parts=st.lists(records, max_size=8, unique_by=lambda part: part.number).map(tuple),
+)
+
+# Few values, so that records and listings often speak of the same part.
+plans = st.builds(Plan, st.integers(0, 12 * MIN_PART_SIZE), st.just(MIN_PART_SIZE))
+numbers = st.integers(1, 14)
+sizes = st.sampled_from([0, 1, MIN_PART_SIZE - 1, MIN_PART_SIZE, MIN_PART_SIZE + 1])
+etags = st.sampled_from(["AB", "ab", "CD"])
+crcs = st.integers(0, 2)
+record_lists = st.lists(
+    st.builds(PartRecord, number=numbers, size=sizes, etag=etags, crc64=crcs),
+    unique_by=lambda record: record.number,
+)
+listings = st.lists(
+    st.builds(ListedPart, numbers, sizes, etags, st.none() | crcs),
+    unique_by=lambda part: part.number,
 )

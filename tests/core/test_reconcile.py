@@ -24,7 +24,14 @@ from resumable.core.reconcile import (
     judge_checkpoint,
     reconcile_parts,
 )
-from tests.core.strategies import checkpoints, destinations, identities
+from tests.core.strategies import (
+    checkpoints,
+    destinations,
+    identities,
+    listings,
+    plans,
+    record_lists,
+)
 
 SIZE = 5 * MIN_PART_SIZE - 1
 HERE = Destination(endpoint="https://oss.example.com", bucket="bucket", key="key")
@@ -54,9 +61,6 @@ def source(**changes: object) -> SourceIdentity:
     return FILE.model_copy(update=changes)
 
 
-# judge_checkpoint
-
-
 def test_no_checkpoint_begins() -> None:
     assert judge_checkpoint(None, WANTED) == Begin()
 
@@ -82,6 +86,7 @@ def test_checkpoint_of_another_transfer_is_refused_naming_both(wanted: Wanted) -
     assert isinstance(refused, Refuse)
     assert refused.found == "upload to oss://bucket/key at https://oss.example.com"
     assert refused.wanted == f"{wanted.kind} to {wanted.destination}"
+    assert refused.upload_id == "UPLOAD"  # so that whoever gives it up can abort it
 
 
 UNTRUSTED: Mapping[str, SourceIdentity] = {
@@ -153,8 +158,6 @@ def test_only_a_source_in_the_recorded_state_is_trusted(found: Checkpoint, wante
         assert 1 < verdict.plan.count <= MAX_PARTS
         assert found.headers_digest == wanted.headers_digest
 
-
-# reconcile_parts
 
 PLAN = Plan(2 * MIN_PART_SIZE, MIN_PART_SIZE)
 PART = PLAN.part(1)
@@ -245,21 +248,6 @@ def test_ten_thousand_parts_of_which_one_is_missing() -> None:
     assert len(work.reuse) == MAX_PARTS - 1
 
 
-plans = st.builds(Plan, st.integers(0, 12 * MIN_PART_SIZE), st.just(MIN_PART_SIZE))
-numbers = st.integers(1, 14)
-sizes = st.sampled_from([0, 1, MIN_PART_SIZE - 1, MIN_PART_SIZE, MIN_PART_SIZE + 1])
-etags = st.sampled_from(["AB", "ab", "CD"])
-crcs = st.integers(0, 2)
-record_lists = st.lists(
-    st.builds(PartRecord, number=numbers, size=sizes, etag=etags, crc64=crcs),
-    unique_by=lambda record: record.number,
-)
-listings = st.lists(
-    st.builds(ListedPart, numbers, sizes, etags, st.none() | crcs),
-    unique_by=lambda part: part.number,
-)
-
-
 @given(plans, record_lists, listings, st.booleans())
 def test_each_part_of_the_plan_has_exactly_one_fate(
     plan: Plan, recorded: list[PartRecord], listed: list[ListedPart], trusted: bool
@@ -329,8 +317,6 @@ def test_order_of_records_and_listing_makes_no_difference(
     assert reconcile_parts(plan, recorded, listed, trusted=trusted) == work
 
 
-# Candidate
-
 MD5 = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 OTHER_MD5 = bytes(16)
 SMALL = Part(1, 0, 10)
@@ -368,8 +354,6 @@ def test_local_bytes_decide(candidate: Candidate, digest: PartDigest, same: bool
 def test_md5_is_only_needed_where_there_is_no_crc64(crc64: int | None, needed: bool) -> None:
     assert Candidate(SMALL, "E", crc64).needs_md5 is needed
 
-
-# is_our_object
 
 OURS = ObjectFacts(10, 7, {"Content-Type": "text/plain", "x-oss-meta-a": "1", "ETag": '"E"'})
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from resumable import Bucket, RetryPolicy
 from tests.oss.rawserver import RawServer, Script
@@ -12,6 +13,10 @@ from tests.support import local_bucket
 
 KEYS = Path(__file__).parents[2] / "fixtures" / "keys"
 ONCE = RetryPolicy(attempts=1)
+
+# A slow machine is no failure of a property, and each test has a timeout anyway.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Serve = Callable[..., RawServer]
 Connect = Callable[..., Bucket]

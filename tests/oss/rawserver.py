@@ -139,13 +139,14 @@ class RawServer:
                 return
             self.connections += 1
             # A second handle, since TLS takes the first one over.
-            self._handles.append(connection.dup())
+            handle = connection.dup()
+            self._handles.append(handle)
             self._threads.append(
-                threading.Thread(target=self._serve, args=(connection,), daemon=True)
+                threading.Thread(target=self._serve, args=(connection, handle), daemon=True)
             )
             self._threads[-1].start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, handle: socket.socket) -> None:
         # A client that leaves in the middle, or does not trust the certificate, is a test's aim.
         with contextlib.suppress(OSError):
             if self._tls is not None:
@@ -156,6 +157,7 @@ class RawServer:
             finally:
                 peer.close()
         connection.close()
+        handle.close()
 
 
 def answer(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:

@@ -92,9 +92,6 @@ def test_content_md5_is_base64() -> None:
     assert operations.content_md5(MD5) == {"content-md5": base64.b64encode(MD5).decode()}
 
 
-# InitiateMultipartUpload
-
-
 def initiated(upload_id: str) -> Answer:
     return answer(
         "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key>"
@@ -142,9 +139,6 @@ def test_answer_to_another_call_is_a_protocol_error(root: str) -> None:
     for other in others:
         with pytest.raises(ProtocolError):
             READERS[root](answer(f"<{other}><UploadId>U</UploadId></{other}>"))
-
-
-# UploadPart and PutObject: the digests
 
 
 def read_part(got: Answer, sent: PartDigest = SENT) -> UploadedPart:
@@ -228,8 +222,6 @@ def test_put_tells_what_was_stored() -> None:
     assert operations.read_put(got, SENT) == StoredObject(ETAG, CRC, "V1", "REQ")
 
 
-# CompleteMultipartUpload
-
 COMPLETED = (
     "<CompleteMultipartUploadResult><Location>http://h/k</Location><Bucket>b</Bucket>"
     '<Key>k</Key><ETag>"AB-2"</ETag></CompleteMultipartUploadResult>'
@@ -258,9 +250,6 @@ def test_complete_with_a_callback_does_not_read_the_callback_s_answer(name: str,
     assert stored == StoredObject("AB-2", CRC, "V1", "REQ")
 
 
-# HeadObject
-
-
 def test_head_is_read() -> None:
     head = operations.read_head(
         answer(content_length="9", etag='"E"', x_oss_version_id="V", **crc_header(7))
@@ -279,9 +268,6 @@ def test_head_without_a_usable_length_is_a_protocol_error(length: str | None) ->
     headers = {} if length is None else {"content_length": length}
     with pytest.raises(ProtocolError, match="content-length"):
         operations.read_head(answer(**headers))
-
-
-# ListParts
 
 
 def row(number: object, **changes: object) -> str:

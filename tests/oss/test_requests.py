@@ -1,6 +1,9 @@
 """What goes over the wire: exactly what was signed, to the one host, and nothing of the user's."""
 
+import contextlib
 import json
+import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,6 +155,34 @@ def test_name_that_is_none_is_refused_before_any_request(
     assert server.connections == 0
 
 
+RESERVED = [
+    "Authorization", "Connection", "Content-Length", "Date", "Expect", "Host", "TE", "Trailer",
+    "Transfer-Encoding", "Upgrade", "x-oss-content-sha256", "x-oss-date", "X-Oss-Security-Token",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_header_that_frames_or_signs_is_not_the_caller_s_to_set(
+    serve: Serve, connect: Connect, name: str
+) -> None:
+    server = serve(answering(acknowledgement(b"x")))
+    with pytest.raises(InvalidArgumentError, match=f"{name} is set by this library alone"):
+        connect(server).put_object("k", b"x", headers={name: "v"})
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "headers", [{"a": 1}, {"a": None}, {"a": b"v"}, {1: "v"}, [("a", "v")], 7], ids=str
+)
+def test_headers_of_other_types_are_refused_before_any_request(
+    serve: Serve, connect: Connect, headers: object
+) -> None:
+    server = serve(answering(acknowledgement(b"x")))
+    with pytest.raises(InvalidArgumentError):
+        connect(server).delete_object("k", headers=headers)  # type: ignore[arg-type]
+    assert server.connections == 0
+
+
 @pytest.mark.parametrize("key", ["", "/a", "\\a", "k" * 1024, "a\ud800"], ids=ascii)
 def test_bad_key_is_refused_before_any_request(serve: Serve, connect: Connect, key: str) -> None:
     server = serve(answering(acknowledgement(b"x")))
@@ -243,3 +274,22 @@ def test_credentials_are_asked_for_with_each_request(serve: Serve) -> None:
             bucket.put_object("k", b"x")
     sent = [request.headers["x-oss-security-token"] for request in server.requests]
     assert sent == ["first", "second"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_forked_child_does_not_use_its_parent_s_connections(serve: Serve, connect: Connect) -> None:
+    """They would get each other's answers."""
+    server = serve(answering(acknowledgement(b"x")))
+    bucket = connect(server)
+    bucket.put_object("k", b"x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that this process has threads
+        child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            bucket.put_object("k", b"x")
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    bucket.put_object("k", b"x")
+    assert (server.connections, len(server.requests)) == (2, 3)

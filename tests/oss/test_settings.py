@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from resumable import Bucket
-from resumable.errors import InvalidArgumentError
+from resumable import Bucket, RetryPolicy
+from resumable.errors import CredentialsError, InvalidArgumentError
 from resumable.server import LocalServer
 from tests.support import CREDENTIALS
 
@@ -55,6 +55,13 @@ BAD_SETTINGS: dict[str, dict[str, Any]] = {
     "unknown signature": {"signature_version": "v2"},
     "bad endpoint": {"endpoint": "ftp://host"},
     "unknown style": {"style": "sideways"},
+    "endpoint that is no text": {"endpoint": 7},
+    "no time to connect": {"connect_timeout": 0},
+    "negative timeout": {"timeout": -1.0},
+    "endless timeout": {"timeout": float("inf")},
+    "timeout that is no number": {"timeout": "60"},
+    "timeout of nan": {"timeout": float("nan")},
+    "no timeout": {"timeout": None},
     "virtual-hosted on an address": {"endpoint": "http://127.0.0.1", "style": "virtual"},
 }
 
@@ -65,6 +72,25 @@ def test_bad_setting_is_refused_at_once(
 ) -> None:
     with pytest.raises(InvalidArgumentError):
         made(**settings)
+
+
+def test_credentials_that_are_none_are_refused_at_once() -> None:
+    with pytest.raises(CredentialsError):
+        made(credentials=("id", "secret"))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"attempts": 0}, {"attempts": -1}, {"attempts": 1.5}, {"attempts": "8"},
+        {"base": -0.1}, {"base": "1"}, {"longest_wait": -1}, {"longest_retry_after": None},
+        {"give_up_after": -1}, {"give_up_after": float("nan")},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_policy_that_cannot_be_kept_is_refused_at_once(policy: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        RetryPolicy(**policy)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,22 @@ def test_slow_server_that_keeps_writing_is_no_timeout(serve: Serve, connect: Con
     assert content(connect(serve(writes_slowly), timeout=0.2), "k") == b"0123456789"
 
 
+def test_answer_that_trickles_in_for_ever_is_a_timeout(serve: Serve, connect: Connect) -> None:
+    pause = threading.Event()
+
+    def trickles(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer(200, headers={"Content-Length": "100000"}))
+        for _ in range(1000):
+            peer.send(b" ")
+            pause.wait(0.02)
+
+    began = time.monotonic()
+    with pytest.raises(RequestTimeoutError, match="too long"):
+        connect(serve(trickles), timeout=0.1).list_parts("k", "U")
+    assert time.monotonic() - began < 5
+
+
 def test_refused_connection_is_told_as_one(serve: Serve, connect: Connect) -> None:
     server = serve(never_answers)
     server.close()
@@ -163,10 +180,11 @@ class Running:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def break_off(self) -> float:
+    def break_off(self, then: Callable[[], None] = lambda: None) -> float:
         """Break the call off, and tell how long it took to end."""
         began = time.monotonic()
         self._cancellation.interrupt()
+        then()
         self._thread.join(20)
         assert not self._thread.is_alive()
         return time.monotonic() - began
@@ -186,6 +204,41 @@ def test_call_that_is_stuck_can_be_broken_off_at_once(
     running = Running(connect(server, QUICK), call)
     assert server.hanging.acquire(timeout=10)
     assert running.break_off() < 1.0
+    assert isinstance(running.raised, TransferCancelledError)
+
+
+def test_call_on_a_connection_kept_open_can_be_broken_off_at_once(
+    serve: Serve, connect: Connect
+) -> None:
+    def answers_once(peer: Peer) -> None:
+        peer.request()
+        peer.send(acknowledgement(b"x"))
+        peer.request()
+        peer.hang()
+
+    server = serve(answers_once)
+    bucket = connect(server)
+    bucket.put_object("k", b"x")
+    running = Running(bucket, CALLS["list"])
+    assert server.hanging.acquire(timeout=10)
+    assert running.break_off() < 1.0
+    assert server.connections == 1
+
+
+def test_call_that_looks_a_name_up_ends_once_it_is_found(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, found, look_up = threading.Event(), threading.Event(), socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed through
+        looking.set()
+        found.wait(10)
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    running = Running(connect(serve(never_answers)), CALLS["list"])
+    assert looking.wait(10)
+    assert running.break_off(then=found.set) < 1.0
     assert isinstance(running.raised, TransferCancelledError)
 
 

@@ -224,7 +224,7 @@ def test_checkpoint_path_must_not_be_the_file_itself(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
     file = make_file(folder, SIZE)
-    with pytest.raises(InvalidArgumentError, match="is the file to be uploaded"):
+    with pytest.raises(InvalidArgumentError, match="which would be written"):
         upload(bucket, file, checkpoint_path=file)
     assert file.stat().st_size == SIZE
     assert len(server.log) == 0

@@ -223,6 +223,18 @@ def test_complete_that_fails_for_good_keeps_the_parts(
     assert requests(server)["UploadPart"] == 0
 
 
+def test_same_bytes_from_before_do_not_make_a_failed_complete_a_success(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    bucket.put_object(KEY, file.read_bytes(), headers={"x-oss-object-acl": "public-read"})
+    server.faults.add(fault(COMPLETE, refused(500, "InternalError"), times=None))
+    # No HEAD tells the access rights: the object asked for is not the one that is there.
+    with pytest.raises(ServerError):
+        upload(bucket, file, headers={"x-oss-object-acl": "private"})
+    assert recorded(file) == ALL
+
+
 def test_part_lost_before_complete_is_listed_and_sent_again(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:

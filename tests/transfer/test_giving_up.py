@@ -108,6 +108,23 @@ def test_without_a_checkpoint_whatever_ends_a_run_aborts_its_upload(
     assert beside(file) == set()
 
 
+@pytest.mark.parametrize("stop", [stop_by_cancel, stop_by_ctrl_c, stop_by_callback])
+def test_stopped_run_takes_the_time_to_abort_at_a_distant_server(
+    server: LocalServer,
+    bucket: Bucket,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    stop: Callable[[LocalServer, Bucket, Path], None],
+) -> None:
+    # The connections were broken off: a new one, two requests, and each a way round the world.
+    for operation in ("AbortMultipartUpload", "ListParts"):
+        server.faults.add(fault(operation, {"stall_answer": 0.2}, times=None))
+    stop(server, bucket, make_file(folder, SIZE))
+    server.faults.clear()
+    assert open_uploads(bucket) == []
+    assert "is left on the server" not in caplog.text
+
+
 def test_upload_that_cannot_be_aborted_is_named(
     server: LocalServer, bucket: Bucket, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

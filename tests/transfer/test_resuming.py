@@ -13,6 +13,7 @@ from resumable import (
     ListedPart,
     NoSuchUploadError,
     ServerError,
+    upload_file,
 )
 from resumable.core.plan import Part
 from resumable.server import LocalServer
@@ -231,6 +232,7 @@ def test_recorded_part_that_somebody_replaced_is_sent_again(
     server.log.clear()
     assert upload(bucket, file).parts_reused == 2
     assert sorted(parts_sent(server.log)) == [2, 4, 5]
+    assert requests(server)["CompleteMultipartUpload"] == 1
 
 
 def test_recorded_part_of_another_size_than_planned_is_sent_again(
@@ -338,6 +340,19 @@ def test_list_that_fails_for_good_ends_the_run_and_keeps_everything(
     assert "3 of 5 parts" in raised.value.kept
     server.faults.clear()
     assert upload(bucket, file).parts_reused == 3
+
+
+def test_relative_name_means_the_same_file_after_a_change_of_folder(
+    server: LocalServer, bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_file(folder, SIZE)
+    monkeypatch.chdir(folder)
+    server.faults.add(fault("UploadPart", refused(), skip=2, times=None))
+    with pytest.raises(AccessDeniedError):
+        upload_file(bucket, KEY, "example.bin", part_size=PART, enable_checkpoint=True)
+    server.faults.clear()
+    monkeypatch.chdir("/")
+    assert upload(bucket, file).parts_reused == 2
 
 
 def test_resuming_2500_parts_takes_three_lists(

@@ -22,6 +22,7 @@ from tests.support import MIB, PART, local_bucket, make_file, parts_sent, reques
 
 from .steps import (
     ALL,
+    KEY,
     SIZE,
     beside,
     exists,
@@ -160,17 +161,20 @@ def test_cancel_ends_a_run_at_once_though_the_server_is_stalled(
     upload(bucket, file)
 
 
-@pytest.mark.parametrize("operation", ["ListParts", "HeadObject"])
+@pytest.mark.parametrize("operation", ["ListParts", "HeadObject", "AbortMultipartUpload"])
 def test_cancel_ends_a_resuming_run_at_once_though_the_server_is_stalled(
     server: LocalServer, bucket: Bucket, folder: Path, operation: str
 ) -> None:
     file = make_file(folder, SIZE)
     upload_id = stopped_before_complete(server, bucket, file)
+    headers = {}
     if operation == "HeadObject":
-        bucket.abort_multipart_upload("exampledir/exampleobject.txt", upload_id)
+        bucket.abort_multipart_upload(KEY, upload_id)
+    if operation == "AbortMultipartUpload":
+        headers = {"x-oss-meta-edition": "2"}
     cancel = threading.Event()
     hold(server, operation)
-    with under_way(server, lambda: upload(bucket, file, cancel=cancel)) as run:
+    with under_way(server, lambda: upload(bucket, file, cancel=cancel, headers=headers)) as run:
         server.faults.wait_reached("held")
         cancel.set()
         with pytest.raises(TransferCancelledError):

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from typing import Any
 
 import requests
@@ -333,6 +333,8 @@ def _reason(error: BaseException) -> str:
     for inner in _inside(error):
         if isinstance(inner, IncompleteRead | urllib3.exceptions.IncompleteRead):
             return "the answer ended too early"
+        if isinstance(inner, RemoteDisconnected):
+            return "the server hung up without an answer"
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror
         if isinstance(inner, HTTPException) and not isinstance(inner, OSError):

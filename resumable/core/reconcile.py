@@ -167,7 +167,7 @@ def reconcile_parts(
                 reuse.append(kept)
             case Candidate() as candidate:
                 verify.append(candidate)
-            case None:
+            case _:
                 send.append(part)
     return WorkList(tuple(reuse), tuple(verify), tuple(send))
 

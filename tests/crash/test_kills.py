@@ -92,6 +92,9 @@ def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield stage
 
 
+_UNLUCKY = 8
+
+
 def assert_resumed(tally: Tally) -> None:
     told = "\n".join(f"{problem.kind}: {problem.story}" for problem in tally.problems)
     assert not tally.problems, told
@@ -114,9 +117,13 @@ def test_kill_at_an_exact_point_is_resumed(stage: Stage, points: Sequence[KillPo
     ],
 )
 def test_kill_at_any_moment_is_resumed(stage: Stage, setup: Setup, shares: Sequence[float]) -> None:
-    tally = Story(stage, setup, "random").play([AtRandom(share) for share in shares])
-    assert_resumed(tally)
-    assert tally.kills_in_all
+    # A run may end before the moment drawn for it; not one story after the other, though.
+    for attempt in range(_UNLUCKY):
+        tally = Story(stage, setup, f"random {attempt}").play([AtRandom(share) for share in shares])
+        assert_resumed(tally)
+        if tally.kills_in_all:
+            return
+    pytest.fail("no run lived long enough to be killed")
 
 
 @pytest.mark.parametrize("moment", ["before", "sent", "answered", "after"])

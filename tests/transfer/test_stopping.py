@@ -76,8 +76,9 @@ def test_ctrl_c_ends_a_run_within_a_second_though_the_server_is_stalled(
         assert recorded(file) == sent or threads > 1
         assert set(recorded(file)) <= set(sent)
     server.faults.clear()
-    assert upload(bucket, file).parts_reused == len(sent)
-    assert sorted(parts_sent(server.log)) == ALL
+    # What the server held may be stored once it is let go: it has the bytes, if not the client.
+    assert upload(bucket, file).parts_reused >= len(sent)
+    assert set(parts_sent(server.log)) == set(ALL)
     assert beside(file) == set()
 
 

@@ -51,6 +51,7 @@ _HOLDER_BEGINS = b'{"pid": '
 # After a write that took t seconds none follows for this many times t: 1 % of the time.
 _PAUSE_PER_WRITE = 99
 _SHORTEST_PAUSE = 0.05
+_JOIN = 0.1
 
 
 class CheckpointFile:
@@ -257,8 +258,8 @@ class Ledger:
         with self._news:
             self._closing = True
             self._news.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(_JOIN)  # in turns, so that a second Ctrl-C is heard
         try:
             self.flush()
         except ResumableError as unwritten:

@@ -85,6 +85,8 @@ class Finisher:
         """
         records = ledger.records()
         self._make_sure_of_source(ledger)
+        if [record.number for record in records] != [part.number for part in ledger.plan]:
+            raise IntegrityError("not every part was acknowledged; nothing was completed")
         ledger.flush()
         crc = combine_all((record.crc64, record.size) for record in records)
         parts = [UploadedPart(part.number, part.size, part.etag, part.crc64) for part in records]

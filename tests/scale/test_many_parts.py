@@ -58,8 +58,8 @@ def test_checkpoints_of_many_parts_cost_little(
     share = writes.seconds / result.elapsed
     print(f"{writes.bytes / MIB:.1f} MiB of checkpoints in {100 * share:.2f} % of the time")
     assert writes.bytes <= 200 * MIB
-    # The bound is 2 %; a machine busy with something else may hold one write up for long.
-    assert share <= 0.05
+    # A run of a second or two is too short for a share of the time to mean anything.
+    assert share <= 0.02 or parts < 10_000
 
 
 @pytest.mark.parametrize(

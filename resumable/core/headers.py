@@ -1,19 +1,29 @@
-"""Which of the caller's headers goes to which call of a multipart upload.
+"""The caller's headers: what may travel in one, and which goes to which call of an upload.
 
-With PutObject all headers go with the one request. With a multipart upload they must be spread:
-a callback that is only given to Initiate is never called, and a forbid-overwrite that is only
-given to Initiate does not hold at Complete.
+Values travel as UTF-8, whatever the header: metadata may hold any Unicode text, and what other
+clients of OSS read is the same text.
+
+With PutObject all headers go with the one request. With a multipart upload they must be spread: a
+callback that is only given to Initiate is never called, and a forbid-overwrite that is only given
+to Initiate does not hold at Complete.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from resumable.errors import InvalidArgumentError
+
+ACL = "x-oss-object-acl"
 FORBID_OVERWRITE = "x-oss-forbid-overwrite"
 REQUEST_PAYER = "x-oss-request-payer"
 TRAFFIC_LIMIT = "x-oss-traffic-limit"
 CALLBACK = "x-oss-callback"
+CALLBACK_VARIABLES = "x-oss-callback-var"
+COMPLETE_ALL = "x-oss-complete-all"
+META_PREFIX = "x-oss-meta-"
 
-_AT_COMPLETE = {FORBID_OVERWRITE, CALLBACK, "x-oss-callback-var", "x-oss-object-acl"}
+_AT_COMPLETE = {FORBID_OVERWRITE, CALLBACK, CALLBACK_VARIABLES, ACL}
 _NOT_AT_INITIATE = _AT_COMPLETE - {FORBID_OVERWRITE} | {TRAFFIC_LIMIT}
 
 
@@ -50,3 +60,38 @@ def route_headers(headers: Mapping[str, str]) -> RoutedHeaders:
         complete=only(_AT_COMPLETE | {REQUEST_PAYER}),
         every=only({REQUEST_PAYER}),
     )
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# C0, DEL, C1 and what is no Unicode at all.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# What frames, addresses and signs a request.
+_OURS = frozenset(
+    "authorization connection content-length date expect host te trailer transfer-encoding "
+    "upgrade x-oss-content-sha256 x-oss-date x-oss-security-token".split()
+)
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Lower the names of headers, strip the values, and refuse what cannot travel in one.
+
+    Raises:
+        InvalidArgumentError: a name is no token or one this library sets itself, or a value
+            holds control characters.
+    """
+    checked: dict[str, str] = {}
+    if not isinstance(headers, Mapping):
+        raise InvalidArgumentError("headers are not a mapping of names to values")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise InvalidArgumentError(f"{name!r} is not a header name")
+        if name.lower() in _OURS:
+            raise InvalidArgumentError(f"the header {name} is set by this library alone")
+        if not isinstance(value, str) or _UNFIT.search(value):
+            raise InvalidArgumentError(
+                f"the header {name} holds a character that cannot travel in one",
+                advice="Percent-encode control characters",
+            )
+        # A server strips the spaces around a value before it checks the signature.
+        checked[name.lower()] = value.strip(" ")
+    return checked

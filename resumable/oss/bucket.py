@@ -3,35 +3,22 @@
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Self
 
-from resumable.core.integrity import Bytes
-from resumable.core.plan import MAX_PART_SIZE, MAX_PARTS
-from resumable.core.reconcile import ListedPart
 from resumable.errors import InvalidArgumentError
-from resumable.oss import operations
 from resumable.oss.client import Client, Controls, Target
 from resumable.oss.credentials import Credentials, CredentialsProvider, provider_of
 from resumable.oss.endpoint import Endpoint, Style, check_bucket_name
-from resumable.oss.messages import BytesPayload, Payload
-from resumable.oss.results import (
-    InitiatedUpload,
-    ObjectHead,
-    PartsPage,
-    StoredObject,
-    UploadedPart,
-)
+from resumable.oss.multipart import MultipartCalls
+from resumable.oss.objects import ObjectCalls
 from resumable.oss.retry import RetryPolicy
 from resumable.oss.signing import SignatureVersion
-from resumable.oss.transport import OpenAnswer, Transport
+from resumable.oss.transport import Transport
 
 _REGION = re.compile(r"[a-z0-9-]{1,63}")
-_NO_HEADERS: Mapping[str, str] = {}
 
 
-class Bucket:
+class Bucket(MultipartCalls, ObjectCalls):
     """A bucket at an endpoint, with the credentials to use it. Safe to share between threads.
 
     Every method tries again what is worth it (`retry`), never follows a redirect, and raises
@@ -94,11 +81,6 @@ class Bucket:
         self._controls = Controls()
 
     @property
-    def name(self) -> str:
-        """The bucket's name."""
-        return self._client.target.bucket
-
-    @property
     def endpoint(self) -> str:
         """The endpoint as scheme, host and port."""
         return str(self._client.target.endpoint)
@@ -122,190 +104,6 @@ class Bucket:
         view._client, view._controls = self._client, controls
         return view
 
-    def init_multipart_upload(
-        self, key: str, *, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> InitiatedUpload:
-        """Begin a multipart upload (InitiateMultipartUpload).
-
-        The headers (Content-Type, x-oss-meta-*, …) will be those of the object. An answer that
-        gets lost is asked for again, which can leave an upload without parts behind.
-        """
-        return self._client.perform(
-            lambda: operations.initiate(key, headers), operations.read_initiated, self._controls
-        )
-
-    def upload_part(
-        self,
-        key: str,
-        upload_id: str,
-        part_number: int,
-        data: Bytes | Payload,
-        *,
-        content_md5: bool = True,
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> UploadedPart:
-        """Send one part (UploadPart); the same number again replaces it.
-
-        The result means that the server has these bytes: its CRC-64 was held against the local
-        one. A mismatch is tried again with the data read again.
-
-        Args:
-            key: The object's key.
-            upload_id: From `init_multipart_upload`.
-            part_number: 1 to 10,000.
-            data: Bytes, or anything that can be sent again from its first byte (`Payload`).
-            content_md5: Announce the MD5, so that the server refuses a damaged body.
-            headers: Such as x-oss-traffic-limit.
-
-        Raises:
-            InvalidArgumentError: a part number outside 1 to 10,000, or over 5 GB of data.
-            IntegrityError: the server keeps having other bytes.
-        """
-        if not 1 <= part_number <= MAX_PARTS:
-            raise InvalidArgumentError(f"part number {part_number} is outside 1 to {MAX_PARTS}")
-        body = _payload(data)
-        return self._client.perform(
-            lambda: operations.upload_part(
-                key, upload_id, part_number, body, _with_md5(headers, body, content_md5)
-            ),
-            lambda answer: operations.read_uploaded_part(answer, part_number, body.digest()),
-            self._controls,
-        )
-
-    def list_parts(
-        self,
-        key: str,
-        upload_id: str,
-        *,
-        max_parts: int = operations.PAGE,
-        part_number_marker: int = 0,
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> PartsPage:
-        """One page of the parts the server has (ListParts): up to 1,000 after the marker."""
-        return self._client.perform(
-            lambda: operations.list_parts(
-                key, upload_id, max_parts=max_parts, marker=part_number_marker, headers=headers
-            ),
-            lambda answer: operations.read_parts_page(answer, part_number_marker),
-            self._controls,
-        )
-
-    def iter_parts(
-        self, key: str, upload_id: str, *, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> Iterator[ListedPart]:
-        """All parts the server has, ascending, asked for in pages of 1,000."""
-        marker, more = 0, True
-        while more:
-            page = self.list_parts(key, upload_id, part_number_marker=marker, headers=headers)
-            yield from page.parts
-            marker, more = page.next_marker, page.is_truncated
-
-    def complete_multipart_upload(
-        self,
-        key: str,
-        upload_id: str,
-        parts: Sequence[UploadedPart | ListedPart],
-        *,
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> StoredObject:
-        """Make the object out of parts (CompleteMultipartUpload), in the order of their numbers.
-
-        Raises:
-            NoSuchUploadError: perhaps completed already by a try whose answer was lost; only the
-                object's size and CRC-64 can tell (`head_object`).
-            InvalidPartError: a part is missing or has another ETag.
-            CallbackFailedError: the object is stored, but the callback in the headers failed.
-        """
-        named = [(part.number, part.etag) for part in parts]
-        return self._client.perform(
-            lambda: operations.complete(key, upload_id, named, headers),
-            lambda answer: operations.read_completed(answer, headers),
-            self._controls,
-        )
-
-    def abort_multipart_upload(
-        self, key: str, upload_id: str, *, headers: Mapping[str, str] = _NO_HEADERS
-    ) -> None:
-        """Give an upload up (AbortMultipartUpload).
-
-        A part in flight can survive it: abort again until `list_parts` raises NoSuchUploadError.
-        """
-        self._client.perform(
-            lambda: operations.abort(key, upload_id, headers), lambda _: None, self._controls
-        )
-
-    def put_object(
-        self,
-        key: str,
-        data: Bytes | Payload,
-        *,
-        content_md5: bool = True,
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> StoredObject:
-        """Store up to 5 GB in one request (PutObject), checked as `upload_part` is."""
-        body = _payload(data)
-        return self._client.perform(
-            lambda: operations.put(key, body, _with_md5(headers, body, content_md5)),
-            lambda answer: operations.read_put(answer, body.digest()),
-            self._controls,
-        )
-
-    def head_object(
-        self,
-        key: str,
-        *,
-        version_id: str | None = None,
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> ObjectHead:
-        """What is known of an object (HeadObject).
-
-        Raises:
-            NoSuchKeyError: there is none.
-        """
-        return self._client.perform(
-            lambda: operations.head(key, version_id, headers), operations.read_head, self._controls
-        )
-
-    @contextmanager
-    def get_object(
-        self,
-        key: str,
-        *,
-        version_id: str | None = None,
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> Iterator[OpenAnswer]:
-        """Read an object or a range of it (GetObject), block by block, within a context.
-
-        It is not tried again and its CRC-64 is not checked here: compare the blocks' with
-        `head_object`'s.
-        """
-        with self._client.open(operations.get(key, version_id, headers), self._controls) as body:
-            yield body
-
-    def delete_object(
-        self,
-        key: str,
-        *,
-        version_id: str | None = None,
-        headers: Mapping[str, str] = _NO_HEADERS,
-    ) -> None:
-        """Delete an object (DeleteObject). That there is none is no error, as in OSS."""
-        self._client.perform(
-            lambda: operations.delete(key, version_id, headers), lambda _: None, self._controls
-        )
-
 
 def _is_patience(seconds: object) -> bool:
     return isinstance(seconds, int | float) and 0 < seconds <= threading.TIMEOUT_MAX
-
-
-def _payload(data: Bytes | Payload) -> Payload:
-    payload = BytesPayload(data) if isinstance(data, bytes | bytearray | memoryview) else data
-    if payload.size > MAX_PART_SIZE:
-        raise InvalidArgumentError(f"{payload.size} bytes; one request takes up to 5 GB")
-    return payload
-
-
-def _with_md5(headers: Mapping[str, str], body: Payload, wanted: bool) -> Mapping[str, str]:
-    md5 = body.prepare(with_md5=wanted)
-    return {**headers, **operations.content_md5(md5)} if md5 is not None else headers

@@ -1,14 +1,14 @@
 """The one road of a call: prepare, sign, send, read, and again where that may help."""
 
 import logging
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from resumable.errors import ClockSkewError, InvalidArgumentError, ResumableError
+from resumable.core.headers import checked_headers
+from resumable.errors import ClockSkewError, ResumableError
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.credentials import CredentialsProvider
 from resumable.oss.endpoint import Endpoint, check_key
@@ -21,12 +21,6 @@ from resumable.version import __version__
 
 _log = logging.getLogger("resumable")
 _T = TypeVar("_T")
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-# What frames, addresses and signs a request.
-_OURS = frozenset(
-    "authorization connection content-length date expect host te trailer transfer-encoding "
-    "upgrade x-oss-content-sha256 x-oss-date x-oss-security-token".split()
-)
 _USER_AGENT = f"resumable/{__version__}"
 
 
@@ -175,28 +169,3 @@ class Client:
 def _is_success(status: int) -> bool:
     # 203 says that the object is stored, and that the callback which was asked for failed.
     return 200 <= status < 300 and status != 203
-
-
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Lower the names of headers, strip the values, and refuse what cannot travel in one.
-
-    Raises:
-        InvalidArgumentError: a name is no token or one this library sets itself, or a value
-            holds control or non-ASCII characters.
-    """
-    checked: dict[str, str] = {}
-    if not isinstance(headers, Mapping):
-        raise InvalidArgumentError("headers are not a mapping of names to values")
-    for name, value in headers.items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise InvalidArgumentError(f"{name!r} is not a header name")
-        if name.lower() in _OURS:
-            raise InvalidArgumentError(f"the header {name} is set by this library alone")
-        if not (isinstance(value, str) and value.isascii() and value.isprintable()):
-            raise InvalidArgumentError(
-                f"the header {name} holds a character that cannot travel in one",
-                advice="Percent-encode what is not printable ASCII",
-            )
-        # A server strips the spaces around a value before it checks the signature.
-        checked[name.lower()] = value.strip(" ")
-    return checked

@@ -9,12 +9,14 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import pairwise
+from urllib.parse import unquote
 
-from resumable.core.headers import CALLBACK
+from resumable.core.headers import CALLBACK, COMPLETE_ALL
 from resumable.core.integrity import PartDigest
 from resumable.core.plan import MAX_PARTS
 from resumable.core.reconcile import ListedPart
 from resumable.errors import IntegrityError, ProtocolError
+from resumable.oss.endpoint import encode_path
 from resumable.oss.messages import (
     CONTENT_LENGTH,
     CONTENT_MD5,
@@ -27,22 +29,27 @@ from resumable.oss.messages import (
     Request,
 )
 from resumable.oss.results import (
+    CopiedPart,
     InitiatedUpload,
+    ListedUpload,
     ObjectHead,
     PartsPage,
     StoredObject,
     UploadedPart,
+    UploadsPage,
 )
 from resumable.oss.xml import Document, UnreadableXmlError, complete_body, parse_number
 
 _MD5_ETAG = re.compile(r"[0-9A-Fa-f]{32}")
 _UPLOAD_ID = re.compile(r"[\x21-\x7e]{1,1024}")
+COPY_SOURCE = "x-oss-copy-source"
+COPY_SOURCE_RANGE = "x-oss-copy-source-range"
 PAGE = 1000
 
 
-def initiate(key: str, headers: Mapping[str, str]) -> Request:
+def initiate(key: str, headers: Mapping[str, str], *, sequential: bool = False) -> Request:
     """Prepare InitiateMultipartUpload."""
-    query = {"uploads": "", "encoding-type": "url"}
+    query = {"uploads": "", "encoding-type": "url"} | ({"sequential": ""} if sequential else {})
     return Request("InitiateMultipartUpload", "POST", key, query, headers, BytesPayload(b""))
 
 
@@ -67,6 +74,28 @@ def read_uploaded_part(answer: Answer, number: int, sent: PartDigest) -> Uploade
     etag = _etag(answer)
     _check_digests(answer, etag, sent)
     return UploadedPart(number, sent.size, etag, sent.crc64, answer.request_id)
+
+
+def upload_part_copy(
+    key: str, upload_id: str, number: int, source: str, headers: Mapping[str, str]
+) -> Request:
+    """Prepare UploadPartCopy. The source is a value of `copy_source`."""
+    query = {"partNumber": str(number), "uploadId": upload_id}
+    return Request("UploadPartCopy", "PUT", key, query, {**headers, COPY_SOURCE: source})
+
+
+def copy_source(bucket: str, key: str, version_id: str | None) -> str:
+    """The value of `x-oss-copy-source`."""
+    version = f"?versionId={encode_path(version_id)}" if version_id is not None else ""
+    return f"/{bucket}/{encode_path(key)}{version}"
+
+
+def read_copied_part(answer: Answer, number: int) -> CopiedPart:
+    """Read the ETag of a part the server made of an object."""
+    document = _document(answer, "CopyPartResult")
+    etag = _checked_etag(answer, document.text("ETag"))
+    modified = _timestamp(document.text("LastModified"))
+    return CopiedPart(number, etag, _crc64(answer), modified, answer.request_id)
 
 
 def list_parts(
@@ -96,15 +125,81 @@ def read_parts_page(answer: Answer, marker: int) -> PartsPage:
     truncated = document.flag("IsTruncated")
     if not ascending or last > MAX_PARTS or (truncated and next_marker < max(last, marker + 1)):
         raise ProtocolError("ListParts: the parts do not ascend", request_id=answer.request_id)
-    return PartsPage(parts, truncated, next_marker, answer.request_id)
+    storage_class = document.text("StorageClass")
+    return PartsPage(parts, truncated, next_marker, storage_class, answer.request_id)
+
+
+def list_multipart_uploads(
+    *,
+    prefix: str,
+    delimiter: str,
+    key_marker: str,
+    upload_id_marker: str,
+    max_uploads: int,
+    headers: Mapping[str, str],
+) -> Request:
+    """Prepare one page of ListMultipartUploads."""
+    wishes = {
+        "prefix": prefix,
+        "delimiter": delimiter,
+        "key-marker": key_marker,
+        "upload-id-marker": upload_id_marker,
+    }
+    query = {"uploads": "", "max-uploads": str(max_uploads), "encoding-type": "url"}
+    query |= {name: value for name, value in wishes.items() if value}
+    return Request("ListMultipartUploads", "GET", None, query, headers)
+
+
+def read_uploads_page(answer: Answer, marker: tuple[str, str]) -> UploadsPage:
+    """Read a page. The next one must begin after this one's marker (key and upload id)."""
+    document = _document(answer, "ListMultipartUploadsResult")
+    encoded = document.text("EncodingType").strip().lower() == "url"
+
+    def name(of: Document, tag: str) -> str:
+        text = of.text(tag)
+        return unquote(text, errors="strict") if encoded else text
+
+    try:
+        uploads = tuple(
+            ListedUpload(
+                name(row, "Key"),
+                row.required("UploadId"),
+                _timestamp(row.text("Initiated")),
+                row.text("StorageClass"),
+            )
+            for row in document.children("Upload")
+        )
+        prefixes = tuple(name(row, "Prefix") for row in document.children("CommonPrefixes"))
+        next_marker = name(document, "NextKeyMarker"), document.text("NextUploadIdMarker")
+    except (UnreadableXmlError, UnicodeDecodeError) as error:
+        raise ProtocolError(
+            f"ListMultipartUploads: {error}", request_id=answer.request_id
+        ) from None
+    truncated = document.flag("IsTruncated")
+    if truncated and not _goes_on(marker, next_marker):
+        raise ProtocolError(
+            "ListMultipartUploads: the next page does not go on", request_id=answer.request_id
+        )
+    return UploadsPage(uploads, prefixes, truncated, *next_marker, answer.request_id)
+
+
+def _goes_on(marker: tuple[str, str], following: tuple[str, str]) -> bool:
+    # A key alone as a marker stands for all of its uploads.
+    before, after = marker[0].encode(), following[0].encode()
+    return after > before or (after == before and following[1] > marker[1] != "")
 
 
 def complete(
-    key: str, upload_id: str, parts: Iterable[tuple[int, str]], headers: Mapping[str, str]
+    key: str,
+    upload_id: str,
+    parts: Iterable[tuple[int, str]] | None,
+    headers: Mapping[str, str],
 ) -> Request:
-    """Prepare CompleteMultipartUpload from part numbers and ETags."""
-    body = BytesPayload(complete_body(sorted(parts)))
+    """Prepare CompleteMultipartUpload from part numbers and ETags; None means all there are."""
+    body = BytesPayload(b"" if parts is None else complete_body(sorted(parts)))
     query = {"uploadId": upload_id, "encoding-type": "url"}
+    if parts is None:
+        headers = {**headers, COMPLETE_ALL: "yes"}
     return Request("CompleteMultipartUpload", "POST", key, query, headers, body)
 
 
@@ -114,7 +209,7 @@ def read_completed(answer: Answer, headers: Mapping[str, str]) -> StoredObject:
     With a callback among the request's headers the body is what the caller's server answered.
     """
     if CALLBACK in {name.lower() for name in headers}:
-        return _stored(answer, _etag(answer))
+        return _stored(answer, _etag(answer), callback_body=answer.body)
     document = _document(answer, "CompleteMultipartUploadResult")
     return _stored(answer, document.text("ETag").strip('"'))
 
@@ -129,11 +224,12 @@ def put(key: str, data: Payload, headers: Mapping[str, str]) -> Request:
     return Request("PutObject", "PUT", key, {}, headers, data)
 
 
-def read_put(answer: Answer, sent: PartDigest) -> StoredObject:
+def read_put(answer: Answer, sent: PartDigest, headers: Mapping[str, str]) -> StoredObject:
     """Read the new object's ETag and CRC-64, and hold them against what was sent."""
     etag = _etag(answer)
     _check_digests(answer, etag, sent)
-    return _stored(answer, etag)
+    called = CALLBACK in {name.lower() for name in headers}
+    return _stored(answer, etag, callback_body=answer.body if called else None)
 
 
 def head(key: str, version_id: str | None, headers: Mapping[str, str]) -> Request:
@@ -204,7 +300,11 @@ def _timestamp(text: str) -> datetime | None:
 
 
 def _etag(answer: Answer) -> str:
-    etag = answer.headers.get("etag", "").strip().strip('"')
+    return _checked_etag(answer, answer.headers.get("etag", ""))
+
+
+def _checked_etag(answer: Answer, text: str) -> str:
+    etag = text.strip().strip('"')
     if not re.fullmatch(r"[\x21-\x7e]{1,256}", etag):
         raise ProtocolError("the answer has no usable ETag", request_id=answer.request_id)
     return etag
@@ -218,8 +318,9 @@ def _crc64(answer: Answer) -> int | None:
         raise ProtocolError(str(error), request_id=answer.request_id) from None
 
 
-def _stored(answer: Answer, etag: str) -> StoredObject:
-    return StoredObject(etag, _crc64(answer), answer.headers.get(VERSION_ID), answer.request_id)
+def _stored(answer: Answer, etag: str, *, callback_body: bytes | None = None) -> StoredObject:
+    version_id = answer.headers.get(VERSION_ID)
+    return StoredObject(etag, _crc64(answer), version_id, answer.request_id, callback_body)
 
 
 def _check_digests(answer: Answer, etag: str, sent: PartDigest) -> None:

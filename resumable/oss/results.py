@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from resumable.core.headers import META_PREFIX
 from resumable.core.reconcile import ListedPart
 
 
@@ -26,16 +28,32 @@ class UploadedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedPart:
+    """A part the server made of an object it has (UploadPartCopy).
+
+    `crc64` is the server's, or None where the answer had none.
+    """
+
+    number: int
+    etag: str
+    crc64: int | None
+    last_modified: datetime | None
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredObject:
     """An object that now stands under its key, from PutObject or Complete.
 
-    `crc64` is the server's, or None where the answer had none.
+    `crc64` is the server's, or None where the answer had none. `callback_body` is what your
+    server answered to the callback, where there was one.
     """
 
     etag: str
     crc64: int | None
     version_id: str | None
     request_id: str
+    callback_body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +67,15 @@ class ObjectHead:
     request_id: str
     headers: Mapping[str, str] = field(repr=False)
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The user's metadata: the `x-oss-meta-` headers, by name without that prefix."""
+        return {
+            name.removeprefix(META_PREFIX): value
+            for name, value in self.headers.items()
+            if name.startswith(META_PREFIX)
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class PartsPage:
@@ -57,4 +84,31 @@ class PartsPage:
     parts: tuple[ListedPart, ...]
     is_truncated: bool
     next_marker: int
+    storage_class: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUpload:
+    """A multipart upload that was begun and neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    initiated: datetime | None
+    storage_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadsPage:
+    """One page of ListMultipartUploads.
+
+    Where `is_truncated`, go on with `next_key_marker` and `next_upload_id_marker`. With a
+    delimiter, the keys that hold it behind the prefix are told by their `common_prefixes` alone.
+    """
+
+    uploads: tuple[ListedUpload, ...]
+    common_prefixes: tuple[str, ...]
+    is_truncated: bool
+    next_key_marker: str
+    next_upload_id_marker: str
     request_id: str

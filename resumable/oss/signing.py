@@ -109,7 +109,7 @@ def _v4_canonical_request(subject: Subject, headers: Mapping[str, str]) -> str:
             subject.method,
             f"/{subject.bucket}/{encode_path(subject.key or '')}",
             canonical_query(subject.query),
-            *(f"{name}:{headers[name].strip()}" for name in signed),
+            *(f"{name}:{headers[name]}" for name in signed),
             "",
             "",  # the names of additional headers: none
             _PAYLOAD,

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from typing import Any
@@ -230,7 +230,8 @@ class Transport:
         prepared = requests.PreparedRequest()
         prepared.method = request.method
         prepared.url = request.origin + request.target
-        prepared.headers = CaseInsensitiveDict(request.headers)
+        prepared.headers = CaseInsensitiveDict(_as_utf8(request.headers))
+
         prepared.signed_target = request.target  # type: ignore[attr-defined]
         if request.body is not None and request.body.size:
             prepared.body = exchange.blocks(request.body)  # type: ignore[assignment]
@@ -258,7 +259,7 @@ class OpenAnswer:
     ) -> None:
         self._patience = patience
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = {name.lower(): _as_text(value) for name, value in response.headers.items()}
         self._raw: urllib3.response.HTTPResponse = response.raw
         self._cancellation = cancellation
 
@@ -296,6 +297,19 @@ class OpenAnswer:
         except (*_BELOW, ValueError) as error:  # a chunk of negative size is a ValueError
             failure = _told(error, self._cancellation)
         raise failure
+
+
+def _as_utf8(headers: Mapping[str, str]) -> Any:
+    """Headers as the bytes that were signed; http.client would make latin-1 of text."""
+    return {name: value.encode() for name, value in headers.items()}
+
+
+def _as_text(value: str) -> str:
+    """A header's value as http.client read it, which takes every byte for latin-1."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _checked_bundle(path: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from typing import cast
 
 from resumable.core.checkpoint import Checkpoint, Destination, PartRecord, headers_digest
-from resumable.core.headers import RoutedHeaders, route_headers
+from resumable.core.headers import RoutedHeaders, checked_headers, route_headers
 from resumable.core.plan import MIN_PART_SIZE, Part, Plan, make_plan, parse_part_size
 from resumable.core.reconcile import (
     Continue,
@@ -31,7 +31,6 @@ from resumable.errors import (
     ResumableError,
 )
 from resumable.oss.bucket import Bucket
-from resumable.oss.client import checked_headers
 from resumable.oss.endpoint import check_key
 from resumable.oss.results import StoredObject
 from resumable.transfer.checkpoints import CheckpointFile, Ledger

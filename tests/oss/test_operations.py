@@ -168,7 +168,7 @@ FINE: Mapping[str, tuple[dict[str, str], PartDigest]] = {
 @pytest.mark.parametrize(("headers", "sent"), FINE.values(), ids=FINE)
 def test_answer_that_fits_the_bytes_is_taken(headers: dict[str, str], sent: PartDigest) -> None:
     assert read_part(answer(**headers), sent).crc64 == CRC
-    assert operations.read_put(answer(**headers), sent).etag.strip('"')
+    assert operations.read_put(answer(**headers), sent, {}).etag.strip('"')
 
 
 DAMAGED: Mapping[str, tuple[dict[str, str], PartDigest, str]] = {
@@ -188,7 +188,7 @@ DAMAGED: Mapping[str, tuple[dict[str, str], PartDigest, str]] = {
 def test_answer_that_does_not_fit_the_bytes_is_an_integrity_error(
     headers: dict[str, str], sent: PartDigest, why: str
 ) -> None:
-    for read in (lambda got: read_part(got, sent), lambda got: operations.read_put(got, sent)):
+    for read in (lambda got: read_part(got, sent), lambda got: operations.read_put(got, sent, {})):
         with pytest.raises(IntegrityError, match=why) as refused:
             read(answer(**headers))
         assert refused.value.retryable
@@ -211,7 +211,7 @@ MALFORMED: Mapping[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("headers", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_acknowledgement_is_a_protocol_error(headers: dict[str, str]) -> None:
-    for read in (read_part, lambda got: operations.read_put(got, SENT)):
+    for read in (read_part, lambda got: operations.read_put(got, SENT, {})):
         with pytest.raises(ProtocolError) as refused:
             read(answer(**headers))
         assert refused.value.request_id == "REQ"
@@ -219,7 +219,7 @@ def test_malformed_acknowledgement_is_a_protocol_error(headers: dict[str, str]) 
 
 def test_put_tells_what_was_stored() -> None:
     got = answer(etag=f'"{ETAG}"', x_oss_version_id="V1", **crc_header(CRC))
-    assert operations.read_put(got, SENT) == StoredObject(ETAG, CRC, "V1", "REQ")
+    assert operations.read_put(got, SENT, {}) == StoredObject(ETAG, CRC, "V1", "REQ")
 
 
 COMPLETED = (
@@ -244,10 +244,10 @@ def test_complete_with_a_crc64_that_is_no_number_is_a_protocol_error() -> None:
 
 @pytest.mark.parametrize("name", ["x-oss-callback", "X-Oss-Callback"])
 @pytest.mark.parametrize("body", ["", '{"Status":"OK"}', "<html/>", COMPLETED])
-def test_complete_with_a_callback_does_not_read_the_callback_s_answer(name: str, body: str) -> None:
+def test_complete_with_a_callback_hands_the_callback_s_answer_on(name: str, body: str) -> None:
     got = answer(body, etag='"AB-2"', x_oss_version_id="V1", **crc_header(CRC))
     stored = operations.read_completed(got, {name: "eyJhIjoxfQ=="})
-    assert stored == StoredObject("AB-2", CRC, "V1", "REQ")
+    assert stored == StoredObject("AB-2", CRC, "V1", "REQ", callback_body=body.encode())
 
 
 def test_head_is_read() -> None:

@@ -73,6 +73,7 @@ def test_only_these_headers_go_out(
         bucket.put_object("k", b"x")
     expected = {
         "host", "user-agent", "accept-encoding", "content-length", "content-md5", "authorization",
+        "content-type",
     } | ({"date"} if version == "v1" else {"x-oss-date", "x-oss-content-sha256"})  # fmt: skip
     sent = server.requests[0].headers
     assert set(sent) == expected | ({"x-oss-security-token"} if token else set())
@@ -130,7 +131,7 @@ def test_white_space_in_a_header_does_not_break_the_signature(
 
 
 BAD_VALUES = ["a\r\nHost: evil", "a\nb", "a\rb", "a\x00b", "a\x01b", "a\x7fb", "a\tb", "a\x85b",
-              "é", "中文", "a\u2028b"]  # fmt: skip
+              "\ud800"]  # fmt: skip
 BAD_NAMES = ["", " ", "a b", "a:b", "a\r\nb", "a\nb", "a\x00", "中", "a(b)", 'a"b', "x-oss-meta-é"]
 
 

@@ -2,8 +2,15 @@
 
 import logging
 
+from resumable.core.plan import (
+    Part,
+    determine_part_size,
+    split_by_part_num,
+    split_by_part_size,
+)
 from resumable.core.reconcile import ListedPart
 from resumable.errors import (
+    AbortIncompleteError,
     AccessDeniedError,
     CallbackFailedError,
     CheckpointError,
@@ -19,6 +26,7 @@ from resumable.errors import (
     NetworkError,
     NoSuchKeyError,
     NoSuchUploadError,
+    PartNotSequentialError,
     PartSizeError,
     PreconditionFailedError,
     ProtocolError,
@@ -30,16 +38,30 @@ from resumable.errors import (
     TransferCancelledError,
     TransferLockedError,
 )
+from resumable.oss.bodies import FileSlice
 from resumable.oss.bucket import Bucket
+from resumable.oss.callback import Callback
 from resumable.oss.credentials import Credentials
+from resumable.oss.options import (
+    CompleteOptions,
+    InitiateOptions,
+    PartOptions,
+    PutOptions,
+    ReadOptions,
+    RequestOptions,
+)
 from resumable.oss.results import (
+    CopiedPart,
     InitiatedUpload,
+    ListedUpload,
     ObjectHead,
     PartsPage,
     StoredObject,
     UploadedPart,
+    UploadsPage,
 )
 from resumable.oss.retry import RetryPolicy
+from resumable.transfer.aborting import abort_checkpoint, abort_upload
 from resumable.transfer.progress import Progress
 from resumable.transfer.results import UploadResult
 from resumable.transfer.status import CheckpointStatus, read_checkpoint
@@ -47,32 +69,45 @@ from resumable.transfer.upload import upload_file
 from resumable.version import __version__
 
 __all__ = [
+    "AbortIncompleteError",
     "AccessDeniedError",
     "Bucket",
+    "Callback",
     "CallbackFailedError",
     "CheckpointError",
     "CheckpointStatus",
     "ClockSkewError",
+    "CompleteOptions",
     "ConnectionFailedError",
+    "CopiedPart",
     "Credentials",
     "CredentialsError",
     "FileAlreadyExistsError",
+    "FileSlice",
+    "InitiateOptions",
     "InitiatedUpload",
     "IntegrityError",
     "InvalidArgumentError",
     "InvalidDigestError",
     "InvalidPartError",
     "ListedPart",
+    "ListedUpload",
     "LocalFileError",
     "NetworkError",
     "NoSuchKeyError",
     "NoSuchUploadError",
     "ObjectHead",
+    "Part",
+    "PartNotSequentialError",
+    "PartOptions",
     "PartSizeError",
     "PartsPage",
     "PreconditionFailedError",
     "Progress",
     "ProtocolError",
+    "PutOptions",
+    "ReadOptions",
+    "RequestOptions",
     "RequestTimeoutError",
     "ResumableError",
     "RetryPolicy",
@@ -84,8 +119,14 @@ __all__ = [
     "TransferLockedError",
     "UploadResult",
     "UploadedPart",
+    "UploadsPage",
     "__version__",
+    "abort_checkpoint",
+    "abort_upload",
+    "determine_part_size",
     "read_checkpoint",
+    "split_by_part_num",
+    "split_by_part_size",
     "upload_file",
 ]
 

@@ -10,6 +10,7 @@
     ├── SourceChangedError                  the source file changed while it was sent
     ├── CheckpointError                     the checkpoint belongs to something else
     ├── TransferLockedError                 another process works on this transfer
+    ├── AbortIncompleteError                an upload that was aborted is there again
     ├── TransferCancelledError              the caller asked to stop
     ├── NetworkError                        no answer
     │   ├── ConnectionFailedError           the connection was refused, lost or never made
@@ -18,11 +19,13 @@
     ├── IntegrityError                      the server holds other bytes than were read here
     └── ServerError                         the server refused: status, code, request id
         ├── AccessDeniedError               403: the credentials do not allow it
+        │   └── TokenExpiredError           403: the security token has expired
         ├── CallbackFailedError             203: stored, but its callback failed
         ├── ClockSkewError                  403: this clock and the server's disagree
         ├── NoSuchUploadError               404: completed, aborted or expired
         ├── NoSuchKeyError                  404: no such object
         ├── InvalidPartError                400: a part named at Complete is not there
+        ├── PartNotSequentialError          400: a sequential upload got a part out of order
         ├── InvalidDigestError              400: the body arrived damaged
         ├── FileAlreadyExistsError          409: overwriting was forbidden
         ├── PreconditionFailedError         412: a condition of the request does not hold
@@ -134,6 +137,13 @@ class TransferLockedError(ResumableError):
     retryable = True
 
 
+class AbortIncompleteError(ResumableError):
+    """An upload was aborted, and yet it is there again: somebody keeps sending parts of it."""
+
+    fault: Fault = "server"
+    retryable = True
+
+
 class TransferCancelledError(ResumableError):
     """The caller's `cancel` event was set."""
 
@@ -211,6 +221,10 @@ class AccessDeniedError(ServerError):
     fault: Fault = "caller"
 
 
+class TokenExpiredError(AccessDeniedError):
+    """403 SecurityTokenExpired: the temporary access key has ended, and there is no other."""
+
+
 class CallbackFailedError(ServerError):
     """203 CallbackFailed: the object is stored; only the callback to your server failed."""
 
@@ -235,6 +249,10 @@ class NoSuchKeyError(ServerError):
 
 class InvalidPartError(ServerError):
     """400 InvalidPart: a part named at Complete is missing or has another ETag."""
+
+
+class PartNotSequentialError(ServerError):
+    """400 PartNotSequential: a part of a sequential upload was sent out of order."""
 
 
 class InvalidDigestError(ServerError):

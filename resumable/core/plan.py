@@ -7,6 +7,7 @@ at most 10,000 of them, and so objects of at most 48.8 TB.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from resumable.errors import InvalidArgumentError, PartSizeError
 
@@ -92,8 +93,7 @@ def make_plan(size: int, part_size: int | str | None = None) -> Plan:
         InvalidArgumentError: the file is larger than 48.8 TB.
     """
     wish = None if part_size is None else parse_part_size(part_size)
-    if not 0 <= size <= MAX_OBJECT_SIZE:
-        raise InvalidArgumentError(f"a file of {size} bytes is larger than OSS stores (48.8 TB)")
+    _check_size(size)
     if wish is not None:
         return Plan(size, max(wish, -(-size // MAX_PARTS)))
     fitting = -(-size // _AUTOMATIC_PARTS)
@@ -101,9 +101,83 @@ def make_plan(size: int, part_size: int | str | None = None) -> Plan:
     return Plan(size, min(max(_AUTOMATIC_PART_SIZE, whole_mib), MAX_PART_SIZE))
 
 
+def split_by_part_size(size: int, part_size: int | str) -> tuple[Part, ...]:
+    """Cut `size` bytes into parts of `part_size`, the last one shorter.
+
+    Args:
+        size: Bytes of the file, up to 48.8 TB.
+        part_size: 102,400 (100 KB) to 5 GB, in bytes or as text such as `"8MiB"`.
+
+    Raises:
+        PartSizeError: outside these bounds, or more than 10,000 parts would be needed.
+        InvalidArgumentError: the file is larger than OSS stores.
+    """
+    plan = make_plan(size, part_size)
+    wish = parse_part_size(part_size)
+    if plan.part_size != wish:
+        raise PartSizeError(
+            f"parts of {wish} bytes: {size} bytes would need more than {MAX_PARTS} of them",
+            advice=f"Take parts of {plan.part_size} bytes or more (determine_part_size)",
+        )
+    return tuple(plan)
+
+
+def split_by_part_num(size: int, number: int) -> tuple[Part, ...]:
+    """Cut `size` bytes into `number` parts of the same size, give or take one byte.
+
+    Args:
+        size: Bytes of the file.
+        number: How many parts: 1 to 10,000, and not more than there are bytes.
+
+    Raises:
+        PartSizeError: parts would be smaller than 100 KB (but for a single one) or larger than
+            5 GB.
+        InvalidArgumentError: `number` is out of bounds.
+    """
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_PARTS:
+        raise InvalidArgumentError(f"{number!r} parts; an upload has 1 to {MAX_PARTS}")
+    _check_size(size)
+    smaller, rest = divmod(size, number)
+    largest = smaller + (1 if rest else 0)
+    if largest > MAX_PART_SIZE or (number > 1 and smaller < MIN_PART_SIZE):
+        raise PartSizeError(
+            f"{number} parts of {smaller} bytes are outside 100 KB ({MIN_PART_SIZE}) to "
+            f"5 GB ({MAX_PART_SIZE})",
+            advice="Take fewer parts of a small file, and more of a large one",
+        )
+    sizes = [smaller + 1] * rest + [smaller] * (number - rest)
+    offsets = accumulate(sizes, initial=0)
+    return tuple(
+        Part(part, offset, part_size)
+        for part, (offset, part_size) in enumerate(zip(offsets, sizes, strict=False), start=1)
+    )
+
+
+def determine_part_size(total_size: int, preferred_size: int | str | None = None) -> int:
+    """A part size, in bytes, with which `total_size` bytes fit 10,000 parts.
+
+    Args:
+        total_size: Bytes of the file, up to 48.8 TB.
+        preferred_size: Taken where it is enough, else grown to the smallest that is. Default:
+            8 MiB, more for files over 40 GB.
+
+    Raises:
+        PartSizeError: the preferred size is outside 100 KB to 5 GB.
+        InvalidArgumentError: the file is larger than OSS stores.
+    """
+    return make_plan(total_size, preferred_size).part_size
+
+
 def fits(size: int, part_size: int) -> bool:
     """Whether a file of `size` bytes can be sent in parts of `part_size`."""
     return Plan(size, part_size).count <= MAX_PARTS
+
+
+def _check_size(size: object) -> None:
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise InvalidArgumentError(f"{size!r} is not a number of bytes")
+    if size > MAX_OBJECT_SIZE:
+        raise InvalidArgumentError(f"a file of {size} bytes is larger than OSS stores (48.8 TB)")
 
 
 def _parse_size(wish: object) -> int:

@@ -21,7 +21,7 @@ from resumable.core.checkpoint import (
     SourceIdentity,
 )
 from resumable.core.integrity import PartDigest
-from resumable.core.plan import Part, Plan, fits
+from resumable.core.plan import MAX_PART_SIZE, MIN_PART_SIZE, Part, Plan, fits, make_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,19 @@ class Wanted:
     destination: Destination
     source: SourceIdentity
     headers_digest: str
+    upload_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
     """There is nothing to resume: initiate, record it durably, then send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Nothing is recorded, but the caller names an upload: what it has is to be looked at."""
+
+    upload_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Continue:
     recorded: tuple[PartRecord, ...]
 
 
-Verdict = Begin | Refuse | StartOver | Continue
+Verdict = Begin | Adopt | Refuse | StartOver | Continue
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +131,37 @@ class ObjectFacts:
 def judge_checkpoint(found: Checkpoint | None, wanted: Wanted) -> Verdict:
     """Decide whether a checkpoint may serve a call. The first rule that applies decides."""
     if found is None:
-        return Begin()
+        return Begin() if wanted.upload_id is None else Adopt(wanted.upload_id)
     if (found.kind, found.destination) != (wanted.kind, wanted.destination):
         return Refuse(
             found=f"{found.kind} to {found.destination}",
             wanted=f"{wanted.kind} to {wanted.destination}",
             upload_id=found.upload_id,
         )
-    if found.headers_digest != wanted.headers_digest:
-        return StartOver(found.upload_id, "other headers were asked for than at its beginning")
+    if wanted.upload_id not in (None, found.upload_id):
+        return Refuse(
+            found=f"upload {found.upload_id}",
+            wanted=f"upload {wanted.upload_id}",
+            upload_id=found.upload_id,
+        )
     plan = Plan(wanted.source.size, found.part_size)
-    if not fits(plan.size, plan.part_size):
-        return StartOver(found.upload_id, "the file has outgrown 10,000 parts of its size")
-    if plan.count == 1:
-        return StartOver(found.upload_id, "the file now fits one part")
+    if why := _cannot_go_on(found, wanted, plan):
+        return StartOver(found.upload_id, why)
     trusted = found.file.path == wanted.source.path and found.file.same_state(wanted.source)
     return Continue(found.upload_id, plan, trusted, found.parts)
+
+
+def _cannot_go_on(found: Checkpoint, wanted: Wanted, plan: Plan) -> str:
+    """Why the recorded upload cannot become what is wanted, or nothing."""
+    named = wanted.upload_id is not None
+    # Headers belong to the upload id: who names one takes those it was begun with.
+    if not named and found.headers_digest != wanted.headers_digest:
+        return "other headers were asked for than at its beginning"
+    if not fits(plan.size, plan.part_size):
+        return "the file has outgrown 10,000 parts of its size"
+    if plan.count == 1 and not named:
+        return "the file now fits one part"
+    return ""
 
 
 def reconcile_parts(
@@ -170,6 +193,17 @@ def reconcile_parts(
             case _:
                 send.append(part)
     return WorkList(tuple(reuse), tuple(verify), tuple(send))
+
+
+def plan_for_listed(size: int, wish: int | None, listed: Iterable[ListedPart]) -> Plan:
+    """How to cut a file for an upload of which only the server's parts are known.
+
+    All parts but the last have one size, and the last is not larger: so the largest that is there
+    tells it, unless the caller does.
+    """
+    largest = max((part.size for part in listed), default=0)
+    usable = MIN_PART_SIZE <= largest <= MAX_PART_SIZE and fits(size, largest)
+    return Plan(size, largest) if wish is None and usable else make_plan(size, wish)
 
 
 def _judge_part(

@@ -15,7 +15,7 @@ from resumable.core.headers import CALLBACK, COMPLETE_ALL
 from resumable.core.integrity import PartDigest
 from resumable.core.plan import MAX_PARTS
 from resumable.core.reconcile import ListedPart
-from resumable.errors import IntegrityError, ProtocolError
+from resumable.errors import IntegrityError, InvalidArgumentError, ProtocolError
 from resumable.oss.endpoint import encode_path
 from resumable.oss.messages import (
     CONTENT_LENGTH,
@@ -45,6 +45,16 @@ _UPLOAD_ID = re.compile(r"[\x21-\x7e]{1,1024}")
 COPY_SOURCE = "x-oss-copy-source"
 COPY_SOURCE_RANGE = "x-oss-copy-source-range"
 PAGE = 1000
+
+
+def check_upload_id(upload_id: object) -> None:
+    """Check that something can be an upload id: 1 to 1,024 printable characters without spaces.
+
+    Raises:
+        InvalidArgumentError: it cannot.
+    """
+    if not isinstance(upload_id, str) or not _UPLOAD_ID.fullmatch(upload_id):
+        raise InvalidArgumentError(f"{upload_id!r} is not an upload id")
 
 
 def initiate(key: str, headers: Mapping[str, str], *, sequential: bool = False) -> Request:

@@ -13,9 +13,11 @@ from resumable.errors import (
     InvalidPartError,
     NoSuchKeyError,
     NoSuchUploadError,
+    PartNotSequentialError,
     PreconditionFailedError,
     ServerError,
     SlowDownError,
+    TokenExpiredError,
 )
 from resumable.oss.messages import ERROR_ON_HEAD, Answer, Request
 from resumable.oss.xml import Document, UnreadableXmlError
@@ -26,8 +28,10 @@ _BY_CODE: dict[str, type[ServerError]] = {
     "InvalidPart": InvalidPartError,
     "NoSuchKey": NoSuchKeyError,
     "NoSuchUpload": NoSuchUploadError,
+    "PartNotSequential": PartNotSequentialError,
     "PreconditionFailed": PreconditionFailedError,
     "RequestTimeTooSkewed": ClockSkewError,
+    "SecurityTokenExpired": TokenExpiredError,
     "SlowDown": SlowDownError,
     "Throttling": SlowDownError,
     "TooManyRequests": SlowDownError,
@@ -45,6 +49,7 @@ _ADVICE: dict[type[ServerError], str] = {
     ClockSkewError: "Set this machine's clock",
     FileAlreadyExistsError: "Choose another key, or allow overwriting",
     SlowDownError: "Use fewer threads, or try again later",
+    TokenExpiredError: "Fetch a new key with its token and call again, or give Bucket a callable",
 }
 _MAX_MESSAGE = 500
 

@@ -28,6 +28,7 @@ from resumable.core.checkpoint import (
 from resumable.core.plan import Plan
 from resumable.errors import CheckpointError, LocalFileError, ResumableError, TransferLockedError
 from resumable.transfer.files import (
+    absolute,
     clear_leftover,
     identify,
     links_of,
@@ -52,6 +53,11 @@ _HOLDER_BEGINS = b'{"pid": '
 _PAUSE_PER_WRITE = 99
 _SHORTEST_PAUSE = 0.05
 _JOIN = 0.1
+
+
+def checkpoint_path_of(source: str, wish: str | os.PathLike[str] | None) -> str:
+    """Where the checkpoint of a file is kept: where the caller says, else beside it."""
+    return absolute(wish) if wish else f"{source}.cp"
 
 
 class CheckpointFile:

@@ -1,10 +1,8 @@
 """Making the object out of its parts, and being sure that it is the file."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum
 
 from resumable.core.headers import RoutedHeaders
 from resumable.core.integrity import combine_all
@@ -21,29 +19,16 @@ from resumable.errors import (
     ResumableError,
     ServerError,
     SourceChangedError,
-    TransferCancelledError,
 )
-from resumable.oss.bucket import Bucket
-from resumable.oss.cancellation import Cancellation
-from resumable.oss.client import Controls
+from resumable.oss.content_type import with_content_type
 from resumable.oss.results import ObjectHead, StoredObject, UploadedPart
+from resumable.transfer.aborting import End, abandon
 from resumable.transfer.checkpoints import Ledger
 from resumable.transfer.fileparts import FilePart
 from resumable.transfer.files import SourceFile, SourceReader
 from resumable.transfer.sending import Run, digest_of
 
 _log = logging.getLogger("resumable")
-
-# A part in flight can survive an abort, and then the upload is there again.
-_ABORT_TRIES = 5
-
-
-class End(Enum):
-    """How giving an upload up ended."""
-
-    ABORTED = "aborted"
-    GONE = "gone"
-    LEFT = "left"
 
 
 class Finisher:
@@ -122,28 +107,9 @@ class Finisher:
         return StoredObject(head.etag, crc, head.version_id, head.request_id)
 
     def abandon(self, upload_id: str, patience: float = 10.0) -> End:
-        """Abort an upload, within so many seconds, until the server no longer knows it.
-
-        What cannot be aborted is named in the log, since its parts are billed.
-        """
-        cancellation = Cancellation()
-        bucket = self._run.free_bucket.under(Controls(cancellation))
-        timer = threading.Timer(patience, cancellation.interrupt)
-        timer.daemon = True
-        timer.start()
-        try:
-            end, why = _abort(bucket, self._key, upload_id, self._headers)
-        finally:
-            timer.cancel()
-        if end is End.LEFT:
-            _log.error(
-                "upload %s of oss://%s/%s is left on the server: %s",
-                upload_id,
-                bucket.name,
-                self._key,
-                why,
-            )
-        return end
+        """Abort an upload, within so many seconds, until the server no longer knows it."""
+        bucket = self._run.free_bucket
+        return abandon(bucket, self._key, upload_id, self._headers.every, patience)
 
     def _put(self, part: Part, reader: SourceReader) -> StoredObject:
         run = self._run
@@ -152,7 +118,8 @@ class Finisher:
         try:
             # Always with its MD5, so that damaged bytes never come to stand under the key: there
             # is no Complete to withhold.
-            stored = run.bucket.put_object(self._key, data, headers=self._headers.put)
+            headers = with_content_type(self._headers.put, self._key, self._source.path)
+            stored = run.bucket.put_object(self._key, data, headers=headers)
         except (IntegrityError, InvalidDigestError):
             self._source.check()
             raise
@@ -247,20 +214,3 @@ def _may_have_been_made(error: ResumableError) -> bool:
     if isinstance(error, ServerError):
         return error.status >= 500 or isinstance(error, NoSuchUploadError)
     return isinstance(error, NetworkError | ProtocolError)
-
-
-def _abort(bucket: Bucket, key: str, upload_id: str, headers: RoutedHeaders) -> tuple[End, str]:
-    """Abort until the upload is gone; how that ended, and what stood in the way."""
-    end = End.LEFT
-    try:
-        for _ in range(_ABORT_TRIES):
-            bucket.abort_multipart_upload(key, upload_id, headers=headers.every)
-            end = End.ABORTED
-            bucket.list_parts(key, upload_id, max_parts=1, headers=headers.every)
-    except NoSuchUploadError:
-        return (End.GONE if end is End.LEFT else End.ABORTED), ""
-    except TransferCancelledError as error:  # acknowledged, but there was no time to make sure
-        return end, str(error)
-    except ResumableError as error:
-        return End.LEFT, str(error)
-    return End.LEFT, f"it is still there after {_ABORT_TRIES} aborts"

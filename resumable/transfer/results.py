@@ -23,6 +23,7 @@ class UploadResult:
         request_id: Of the request that made the object, or of the HEAD that found it made.
         version_id: The object's version, in a bucket that keeps versions.
         elapsed: Seconds this run took.
+        callback_body: What your server answered to the callback, where there was one.
     """
 
     bucket: str
@@ -39,3 +40,4 @@ class UploadResult:
     request_id: str
     version_id: str | None
     elapsed: float
+    callback_body: bytes | None = None

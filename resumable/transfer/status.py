@@ -11,6 +11,7 @@ from resumable.core.checkpoint import (
     decode,
 )
 from resumable.errors import CheckpointError, LocalFileError
+from resumable.transfer.checkpoints import checkpoint_path_of
 from resumable.transfer.files import absolute, identify, read_bounded
 
 
@@ -63,7 +64,7 @@ def read_checkpoint(
         CheckpointError: it cannot be read, is damaged, or was written by a newer release.
     """
     source = absolute(filename)
-    path = absolute(checkpoint_path) if checkpoint_path else f"{source}.cp"
+    path = checkpoint_path_of(source, checkpoint_path)
     try:
         data = read_bounded(path, MAX_CHECKPOINT_SIZE)
         if data is None:

@@ -1,0 +1,158 @@
+"""Giving uploads up, so that no part is left behind that somebody pays for."""
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from enum import Enum
+from typing import Unpack
+
+from resumable.errors import (
+    AbortIncompleteError,
+    CheckpointError,
+    NoSuchUploadError,
+    ResumableError,
+    TransferCancelledError,
+)
+from resumable.oss.bucket import Bucket
+from resumable.oss.cancellation import Cancellation
+from resumable.oss.client import Controls
+from resumable.oss.options import RequestOptions, merge_options
+from resumable.transfer.checkpoints import CheckpointFile, checkpoint_path_of
+from resumable.transfer.files import absolute
+from resumable.transfer.status import CheckpointStatus, read_checkpoint
+
+_log = logging.getLogger("resumable")
+
+# A part in flight can survive an abort, and then the upload is there again.
+_ABORT_TRIES = 5
+
+
+class End(Enum):
+    """How giving an upload up ended."""
+
+    ABORTED = "aborted"
+    GONE = "gone"
+    LEFT = "left"
+
+
+def abort_upload(
+    bucket: Bucket, key: str, upload_id: str, **options: Unpack[RequestOptions]
+) -> None:
+    """Abort a multipart upload until the server lists nothing of it any more.
+
+    One AbortMultipartUpload does not suffice where a part is in flight: the part can survive it.
+
+    Args:
+        bucket: Of the upload.
+        key: Of the object it was to become.
+        upload_id: From `init_multipart_upload` or `iter_multipart_uploads`.
+        options: `request_payer`.
+
+    Raises:
+        NoSuchUploadError: the server did not know it in the first place.
+        ResumableError: it is still there, or whether it is could not be found out.
+    """
+    _abort(bucket, key, upload_id, merge_options({}, options))
+
+
+def abort_checkpoint(
+    bucket: Bucket,
+    filename: str | os.PathLike[str],
+    *,
+    checkpoint_path: str | os.PathLike[str] | None = None,
+    **options: Unpack[RequestOptions],
+) -> CheckpointStatus | None:
+    """Give up the upload that the checkpoint of a file records, and remove the checkpoint.
+
+    What it recorded is returned; None if there is no checkpoint. That the server no longer knows
+    the upload is no error: then there is nothing but the checkpoint to remove.
+
+    Args:
+        bucket: The bucket and endpoint the checkpoint names. Another is refused, so that a
+            checkpoint from elsewhere cannot send requests anywhere.
+        filename: The file that was to be uploaded. It need not exist any more.
+        checkpoint_path: Where the checkpoint is. Default: `<filename>.cp`.
+        options: `request_payer`.
+
+    Raises:
+        CheckpointError: it cannot be read, or is of another bucket or endpoint. It is kept.
+        TransferLockedError: a transfer is working on it.
+        ResumableError: the upload could not be aborted. The checkpoint is kept.
+    """
+    source = absolute(filename)
+    file = CheckpointFile(checkpoint_path_of(source, checkpoint_path))
+    if read_checkpoint(source, checkpoint_path=file.path) is None:
+        return None
+    with file.locked():
+        found = read_checkpoint(source, checkpoint_path=file.path)
+        if found is None:
+            return None
+        if (found.endpoint, found.bucket) != (bucket.endpoint, bucket.name):
+            raise CheckpointError(
+                f"the checkpoint {file.path!r} is of bucket {found.bucket} at {found.endpoint}, "
+                f"not of {bucket.name} at {bucket.endpoint}",
+                advice="Give the endpoint that it names",
+            )
+        try:
+            abort_upload(bucket, found.key, found.upload_id, **options)
+        except NoSuchUploadError as error:
+            _log.info("nothing to abort: %s", error)
+        file.delete()
+    return found
+
+
+def abandon(
+    bucket: Bucket, key: str, upload_id: str, headers: Mapping[str, str], patience: float
+) -> End:
+    """Abort an upload of a transfer that failed, within so many seconds.
+
+    What cannot be aborted is named in the log, since its parts are billed.
+    """
+    cancellation = Cancellation()
+    timer = threading.Timer(patience, cancellation.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        _abort(bucket.under(Controls(cancellation)), key, upload_id, headers)
+    except NoSuchUploadError:
+        return End.GONE
+    except _AcknowledgedError:  # there was no time to make sure
+        return End.ABORTED
+    except ResumableError as error:
+        _log.error(
+            "upload %s of oss://%s/%s is left on the server: %s",
+            upload_id,
+            bucket.name,
+            key,
+            error,
+        )
+        return End.LEFT
+    finally:
+        timer.cancel()
+    return End.ABORTED
+
+
+class _AcknowledgedError(TransferCancelledError):
+    """Stopped after the server had said yes at least once."""
+
+
+def _abort(bucket: Bucket, key: str, upload_id: str, headers: Mapping[str, str]) -> None:
+    acknowledged = False
+    try:
+        for _ in range(_ABORT_TRIES):
+            bucket.abort_multipart_upload(key, upload_id, headers=headers)
+            acknowledged = True
+            bucket.list_parts(key, upload_id, max_parts=1, headers=headers)
+    except NoSuchUploadError:
+        if acknowledged:
+            return
+        raise
+    except TransferCancelledError as error:
+        if acknowledged:
+            raise _AcknowledgedError(str(error)) from error
+        raise
+    raise AbortIncompleteError(
+        f"upload {upload_id} is still there after {_ABORT_TRIES} aborts",
+        advice="Somebody keeps sending parts of it: stop that, then abort it again",
+    )

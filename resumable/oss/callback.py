@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from resumable.errors import InvalidArgumentError
@@ -51,6 +51,10 @@ class Callback:
             )
         if not isinstance(self.body, str) or not self.body:
             raise InvalidArgumentError("a callback needs a body")
+        if self.body_type not in get_args(BodyType):
+            raise InvalidArgumentError(
+                f"the body of a callback is {' or '.join(get_args(BodyType))}"
+            )
         for name, value in self.variables.items():
             if not _VARIABLE.fullmatch(name) or not isinstance(value, str):
                 raise InvalidArgumentError(
@@ -80,7 +84,8 @@ class Callback:
 
     @property
     def _urls(self) -> tuple[str, ...]:
-        return (self.url,) if isinstance(self.url, str) else tuple(self.url)
+        urls = [self.url] if isinstance(self.url, str) else self.url
+        return tuple(urls) if isinstance(urls, Sequence) else ()
 
 
 def _encode(fields: Mapping[str, object]) -> str:

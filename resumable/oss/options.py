@@ -219,6 +219,8 @@ def _metadata(option: str, prefix: str, value: object) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, text in _pairs(option, value):
         header = prefix + name.lower()
+        if not name:
+            raise InvalidArgumentError(f"{option} has a value without a name")
         if header in headers:
             raise InvalidArgumentError(f"{option} has {name!r} twice: case does not count")
         if text != text.strip(" \t"):

@@ -170,7 +170,7 @@ class Upload:
                 return self._go_on(open_upload)
         return None
 
-    def _adopt(self, upload_id: str) -> StoredObject | None:
+    def _adopt(self, upload_id: str) -> StoredObject:
         """Go on with an upload of which nothing is known here."""
         self._kept = f"Upload {upload_id} was not touched"
         listed = self._list_parts(upload_id)
@@ -178,21 +178,13 @@ class Upload:
         if self._file is not None:
             self._plan = plan
             self._file.save(self._checkpoint(upload_id, ()))
-        return self._go_on(Continue(upload_id, plan, trusted=False, recorded=()))
+        return self._go_on(Continue(upload_id, plan, trusted=False, recorded=()), listed)
 
-    def _go_on(self, found: Continue) -> StoredObject | None:
+    def _go_on(self, found: Continue, listed: list[ListedPart] | None = None) -> StoredObject:
         self._plan, self._resumed, self._upload_id = found.plan, True, found.upload_id
         self._kept = self._kept_sentence(len(found.recorded))
-        try:
+        if listed is None:
             listed = self._list_parts(found.upload_id)
-        except NoSuchUploadError:
-            made = self._look_for_object()
-            if made is None and self._wishes.upload_id is not None:
-                raise
-            if made is None:
-                _log.warning("upload %s is gone from the server: beginning anew", found.upload_id)
-                self._resumed = False
-            return made
         work = reconcile_parts(found.plan, found.recorded, listed, trusted=found.trusted)
         _log.info(
             "upload %s taken up: %d parts reused, %d to be read again, %d to be sent",

@@ -1,5 +1,7 @@
 """How a file is cut: sizes, limits, wishes, and that the parts cover it exactly once."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +16,12 @@ from resumable.core.plan import (
     MIN_PART_SIZE,
     Part,
     Plan,
+    determine_part_size,
     fits,
     make_plan,
     parse_part_size,
+    split_by_part_num,
+    split_by_part_size,
 )
 from resumable.errors import InvalidArgumentError, PartSizeError
 
@@ -221,3 +226,83 @@ def test_file_larger_than_oss_stores_is_refused(size: int, wish: str | None) -> 
 def test_wish_is_judged_before_the_file() -> None:
     with pytest.raises(PartSizeError):
         make_plan(MAX_OBJECT_SIZE + 1, 1)
+
+
+@pytest.mark.parametrize("size", [0, 1, 102_400, 102_401, 10 * 102_400, 1_000_003])
+def test_split_by_part_size_is_the_plan(size: int) -> None:
+    parts = split_by_part_size(size, "100KB")
+    assert parts == tuple(make_plan(size, 102_400))
+    assert sum(part.size for part in parts) == size
+
+
+def test_split_by_part_size_does_not_grow_the_size() -> None:
+    with pytest.raises(PartSizeError, match="more than 10000") as refused:
+        split_by_part_size(10_000 * 102_400 + 1, 102_400)
+    assert "102401 bytes or more" in refused.value.advice
+
+
+def test_reference_documents_split_a_file_into_three() -> None:
+    assert split_by_part_num(1_000_000, 3) == (
+        Part(1, 0, 333_334),
+        Part(2, 333_334, 333_333),
+        Part(3, 666_667, 333_333),
+    )
+
+
+@given(st.integers(0, 10**12), st.integers(1, MAX_PARTS))
+def test_split_by_part_num_covers_the_file_in_parts_of_one_size(size: int, number: int) -> None:
+    try:
+        parts = split_by_part_num(size, number)
+    except PartSizeError:
+        each = size // number
+        assert each >= MAX_PART_SIZE or (number > 1 and each < MIN_PART_SIZE)
+        return
+    assert [part.number for part in parts] == list(range(1, number + 1))
+    assert parts[0].offset == 0
+    assert all(a.offset + a.size == b.offset for a, b in pairwise(parts))
+    assert parts[-1].offset + parts[-1].size == size
+    assert max(p.size for p in parts) - min(p.size for p in parts) <= 1
+
+
+@pytest.mark.parametrize(("size", "number"), [(0, 1), (1, 1), (MAX_PART_SIZE, 1)])
+def test_one_part_may_be_of_any_size(size: int, number: int) -> None:
+    assert split_by_part_num(size, number) == (Part(1, 0, size),)
+
+
+@pytest.mark.parametrize(
+    ("size", "number"), [(1000, 3), (2 * 102_400 - 1, 2), (MAX_PART_SIZE + 1, 1)]
+)
+def test_parts_outside_the_limits_are_refused(size: int, number: int) -> None:
+    with pytest.raises(PartSizeError):
+        split_by_part_num(size, number)
+
+
+@pytest.mark.parametrize("number", [0, -1, 10_001, True, "3", 3.0, None])
+def test_number_of_parts_outside_the_limits_is_refused(number: object) -> None:
+    with pytest.raises(InvalidArgumentError):
+        split_by_part_num(10**6, number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [-1, True, "5", 5.0, None, MAX_OBJECT_SIZE + 1])
+def test_size_that_is_none_is_refused(size: object) -> None:
+    for split in (
+        lambda: split_by_part_num(size, 1),  # type: ignore[arg-type]
+        lambda: split_by_part_size(size, "8MiB"),  # type: ignore[arg-type]
+        lambda: determine_part_size(size),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidArgumentError):
+            split()
+
+
+@pytest.mark.parametrize(
+    ("size", "preferred", "part_size"),
+    [
+        (0, None, 8 * MIB),
+        (10**6, 102_400, 102_400),
+        (10**6, "1MiB", MIB),
+        (10_000 * 102_400 + 1, 102_400, 102_401),
+        (MAX_OBJECT_SIZE, None, MAX_PART_SIZE),
+    ],
+)
+def test_determine_part_size(size: int, preferred: int | str | None, part_size: int) -> None:
+    assert determine_part_size(size, preferred) == part_size

@@ -12,6 +12,7 @@ from resumable.core.checkpoint import Checkpoint, Destination, PartRecord, Sourc
 from resumable.core.integrity import PartDigest
 from resumable.core.plan import MAX_PARTS, MIN_PART_SIZE, Part, Plan
 from resumable.core.reconcile import (
+    Adopt,
     Begin,
     Candidate,
     Continue,
@@ -22,6 +23,7 @@ from resumable.core.reconcile import (
     Wanted,
     is_our_object,
     judge_checkpoint,
+    plan_for_listed,
     reconcile_parts,
 )
 from tests.core.strategies import (
@@ -394,3 +396,76 @@ def test_object_of_other_bytes_is_never_ours(
     head = ObjectFacts(size, crc64, {})
     ours = is_our_object(head, size=local_size, crc64=local_crc64, headers={})
     assert ours is ((size, crc64) == (local_size, local_crc64))
+
+
+NAMED = replace(WANTED, upload_id="UPLOAD")
+
+
+def test_named_upload_of_which_nothing_is_recorded_is_adopted() -> None:
+    assert judge_checkpoint(None, NAMED) == Adopt("UPLOAD")
+
+
+def test_named_upload_that_is_recorded_goes_on() -> None:
+    assert judge_checkpoint(FOUND, NAMED) == judge_checkpoint(FOUND, WANTED)
+
+
+def test_named_upload_keeps_the_headers_it_was_begun_with() -> None:
+    other = replace(NAMED, headers_digest="1" * 64)
+    assert isinstance(judge_checkpoint(FOUND, other), Continue)
+
+
+def test_record_of_another_upload_than_the_named_one_is_refused() -> None:
+    verdict = judge_checkpoint(FOUND, replace(WANTED, upload_id="OTHER"))
+    assert verdict == Refuse("upload UPLOAD", "upload OTHER", "UPLOAD")
+
+
+def test_record_of_another_place_is_refused_whatever_is_named() -> None:
+    elsewhere = replace(NAMED, destination=moved(key="other"))
+    assert isinstance(judge_checkpoint(FOUND, elsewhere), Refuse)
+
+
+def test_named_upload_of_a_file_that_fits_one_part_goes_on() -> None:
+    small = source(size=MIN_PART_SIZE)
+    assert isinstance(judge_checkpoint(FOUND, replace(WANTED, source=small)), StartOver)
+    assert isinstance(judge_checkpoint(FOUND, replace(NAMED, source=small)), Continue)
+
+
+def there(*sizes: int) -> list[ListedPart]:
+    return [ListedPart(number, size, "E", None) for number, size in enumerate(sizes, start=1)]
+
+
+BIG = 3 * MIN_PART_SIZE
+
+
+@pytest.mark.parametrize(
+    ("wish", "listed", "part_size"),
+    [
+        (None, (), 8 * 1024 * 1024),
+        (MIN_PART_SIZE, (), MIN_PART_SIZE),
+        (None, (BIG, BIG, 17), BIG),
+        (None, (BIG,), BIG),
+        (MIN_PART_SIZE, (BIG, BIG), MIN_PART_SIZE),
+        (None, (17,), 8 * 1024 * 1024),
+        (None, (MIN_PART_SIZE - 1,), 8 * 1024 * 1024),
+        (None, (6 * 1024**3,), 8 * 1024 * 1024),
+    ],
+)
+def test_plan_for_parts_that_are_there(
+    wish: int | None, listed: tuple[int, ...], part_size: int
+) -> None:
+    assert plan_for_listed(10 * BIG, wish, there(*listed)) == Plan(10 * BIG, part_size)
+
+
+def test_parts_that_are_too_small_for_the_file_do_not_count() -> None:
+    size = MIN_PART_SIZE * (MAX_PARTS + 1)
+    assert plan_for_listed(size, None, there(MIN_PART_SIZE)).part_size == 8 * 1024 * 1024
+
+
+@given(plans, st.data())
+def test_plan_is_that_of_the_parts_of_a_plan(plan: Plan, data: st.DataObject) -> None:
+    whole = [part for part in map(plan.part, range(1, min(plan.count, 50))) if part.size]
+    if not whole:
+        return
+    kept = data.draw(st.lists(st.sampled_from(whole), min_size=1, unique=True))
+    listed = [ListedPart(part.number, part.size, "E", None) for part in kept]
+    assert plan_for_listed(plan.size, None, listed) == plan

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
+import oss2
 import pytest
 
 from resumable import (
@@ -24,16 +25,14 @@ from resumable import (
     ListedPart,
     NoSuchUploadError,
     Progress,
+    PutOptions,
     ServerError,
     UploadResult,
     upload_file,
 )
 from resumable.core.checkpoint import Checkpoint, decode, encode
-from resumable.oss.client import Controls
-from resumable.oss.messages import Request
-from resumable.oss.xml import Document
 from resumable.server import LocalServer
-from tests.support import KIB, PART
+from tests.support import CREDENTIALS, KIB, PART
 
 KEY = "exampledir/exampleobject.txt"
 PARTS = 5
@@ -43,7 +42,7 @@ ALL = [1, 2, 3, 4, 5]
 _T = TypeVar("_T")
 
 
-class Options(TypedDict, total=False):
+class Options(PutOptions, total=False):
     """The options of `upload_file`."""
 
     key: str
@@ -51,6 +50,8 @@ class Options(TypedDict, total=False):
     part_size: int | str | None
     enable_checkpoint: bool
     checkpoint_path: str | Path | None
+    upload_id: str | None
+    sequential: bool
     headers: Mapping[str, str] | None
     progress: Callable[[Progress], None] | None
     content_md5: bool
@@ -181,14 +182,28 @@ def is_known(bucket: Bucket, upload_id: str) -> bool:
 
 def open_uploads(bucket: Bucket) -> list[str]:
     """The ids of all uploads that the server has, begun and neither completed nor aborted."""
-    request = Request("ListMultipartUploads", "GET", None, {"uploads": ""})
     try:
-        body = bucket._client.perform(lambda: request, lambda answer: answer.body, Controls())
+        return [found.upload_id for found in bucket.iter_multipart_uploads()]
     except ServerError as error:  # the local server makes a bucket with its first object
         if error.code != "NoSuchBucket":
             raise
         return []
-    return [found.text("UploadId") for found in Document.parse(body).children("Upload")]
+
+
+def witness(bucket: Bucket) -> oss2.Bucket:
+    """The same bucket through another client."""
+    auth = oss2.Auth(CREDENTIALS.access_key_id, CREDENTIALS.access_key_secret)
+    return oss2.Bucket(auth, bucket.endpoint, bucket.name)
+
+
+def acl_of(bucket: Bucket, key: str = KEY) -> str:
+    """The ACL of an object."""
+    return str(witness(bucket).get_object_acl(key).acl)
+
+
+def tags_of(bucket: Bucket, key: str = KEY) -> dict[str, str]:
+    """The tags of an object."""
+    return dict(witness(bucket).get_object_tagging(key).tag_set.tagging_rule)
 
 
 def exists(bucket: Bucket, key: str = KEY) -> bool:

@@ -1,14 +1,29 @@
 """The caller's headers: which call each goes to, and what it does there."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, CallbackFailedError, FileAlreadyExistsError
+from resumable import Bucket, Callback, CallbackFailedError, FileAlreadyExistsError
 from resumable.server import LocalServer
+from tests.callbacks import CallbackAnswer, CallbackReceiver
 from tests.support import PART, content, make_file, requests
 
-from .steps import KEY, SIZE, beside, fault, gate, open_uploads, under_way, upload
+from .steps import (
+    KEY,
+    SIZE,
+    Options,
+    acl_of,
+    beside,
+    fault,
+    gate,
+    interrupted,
+    open_uploads,
+    tags_of,
+    under_way,
+    upload,
+)
 
 COMPLETE = "CompleteMultipartUpload"
 FORBID = {"x-oss-forbid-overwrite": "true"}
@@ -53,9 +68,11 @@ def test_headers_go_to_the_calls_that_need_them(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
     file = make_file(folder, SIZE)
-    at_complete = {"x-oss-callback": "e30=", "x-oss-object-acl": "private"}
-    payer, limit = {"x-oss-request-payer": "requester"}, {"x-oss-traffic-limit": "819200"}
-    upload(bucket, file, headers={**at_complete, **FORBID, **payer, **limit})
+    with CallbackReceiver() as receiver:
+        callback = Callback(receiver.url, "${object}")
+        at_complete = {"x-oss-callback": callback.encoded, "x-oss-object-acl": "private"}
+        payer, limit = {"x-oss-request-payer": "requester"}, {"x-oss-traffic-limit": "838860800"}
+        upload(bucket, file, headers={**at_complete, **FORBID, **payer, **limit})
     wanted = {
         "InitiateMultipartUpload": FORBID | payer,
         "UploadPart": limit | payer,
@@ -68,15 +85,82 @@ def test_headers_go_to_the_calls_that_need_them(
             assert there == wanted[exchange.operation]
 
 
-CALLBACK = {"x-oss-callback": "e30="}
+@pytest.mark.parametrize("size", [SIZE, PART], ids=["parts", "put"])
+def test_every_option_takes_effect_whatever_the_size(
+    server: LocalServer, bucket: Bucket, folder: Path, size: int
+) -> None:
+    file = make_file(folder, size)
+    options: Options = {
+        "content_type": "text/plain; charset=utf-8",
+        "cache_control": "no-cache",
+        "content_disposition": "attachment; filename=报告.pdf",
+        "content_encoding": "utf-8",
+        "expires": datetime(2049, 1, 10, 23, tzinfo=UTC),
+        "metadata": {"Author": "王小明 🚀", "year": "2020"},
+        "tags": {"Tag 1": "a+b", "Tag2": "2"},
+        "storage_class": "IA",
+        "server_side_encryption": "KMS",
+        "server_side_encryption_key_id": "9468da86-3509-4f8d-a61e-6eab1eac0000",
+        "server_side_data_encryption": "SM4",
+        "forbid_overwrite": True,
+        "request_payer": "requester",
+        "traffic_limit": 838_860_800,
+        "acl": "public-read",
+    }
+    with CallbackReceiver(CallbackAnswer(body=b'{"seen": 1}')) as receiver:
+        body = "key=${object}&size=${size}&mine=${x:mine}"
+        options["callback"] = Callback(receiver.url, body, variables={"mine": "a b"})
+        result = upload(bucket, file, **options)
+        told = receiver.wait(1)[0].form
+    assert told == {"key": KEY, "size": str(size), "mine": "a b"}
+    assert result.callback_body == b'{"seen": 1}'
+    head = bucket.head_object(KEY)
+    assert head.metadata == {"author": "王小明 🚀", "year": "2020"}
+    expected = {
+        "content-type": "text/plain; charset=utf-8",
+        "cache-control": "no-cache",
+        "content-disposition": "attachment; filename=报告.pdf",
+        "content-encoding": "utf-8",
+        "expires": "Sun, 10 Jan 2049 23:00:00 GMT",
+        "x-oss-storage-class": "IA",
+        "x-oss-server-side-encryption": "KMS",
+        "x-oss-server-side-encryption-key-id": "9468da86-3509-4f8d-a61e-6eab1eac0000",
+        "x-oss-server-side-data-encryption": "SM4",
+        "x-oss-tagging-count": "2",
+    }
+    assert {name: head.headers.get(name) for name in expected} == expected
+    assert acl_of(bucket) == "public-read"
+    assert tags_of(bucket) == {"Tag 1": "a+b", "Tag2": "2"}
+
+
+def test_content_type_is_that_of_the_key_else_of_the_file(bucket: Bucket, folder: Path) -> None:
+    for key, name, kind in (
+        ("photos/1.jpg", "a.bin", "image/jpeg"),
+        ("photos/2", "b.png", "image/png"),
+        ("photos/3", "c", "application/octet-stream"),
+        ("backup.tar.gz", "d", "application/gzip"),
+    ):
+        for size in (SIZE, PART):
+            upload(bucket, make_file(folder, size, name=name), key=key)
+            assert bucket.head_object(key).headers["content-type"] == kind
+
+
+def test_guessed_content_type_does_not_forbid_going_on_by_another_name(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE, name="a.png")
+    interrupted(server, bucket, file, parts=2, key="photo")
+    moved = file.rename(folder / "a.jpg")
+    result = upload(bucket, moved, key="photo", checkpoint_path=f"{file}.cp")
+    assert result.parts_reused == 2
 
 
 def test_answer_of_a_callback_server_is_success(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
     file = make_file(folder, SIZE)
-    server.faults.add(fault(COMPLETE, {"answer": {"body": '{"Status":"OK"}'}}))
-    result = upload(bucket, file, headers=CALLBACK)
+    with CallbackReceiver() as receiver:
+        result = upload(bucket, file, callback=Callback(receiver.url, "a=b"))
     assert requests(server)[COMPLETE] == 1
     assert bucket.head_object(KEY).etag == result.etag
 
@@ -88,10 +172,11 @@ def test_callback_that_failed_is_told_though_the_object_is_stored(
 ) -> None:
     file = make_file(folder, size)
     operation = COMPLETE if size == SIZE else "PutObject"
-    body = "<Error><Code>CallbackFailed</Code></Error>"
-    server.faults.add(fault(operation, {"answer": {"status": 203, "body": body}}))
-    with pytest.raises(CallbackFailedError) as raised:
-        upload(bucket, file, headers=CALLBACK, enable_checkpoint=enable_checkpoint)
+    with CallbackReceiver(CallbackAnswer(status=500)) as receiver:
+        callback = Callback(receiver.url, "a=b")
+        with pytest.raises(CallbackFailedError) as raised:
+            upload(bucket, file, callback=callback, enable_checkpoint=enable_checkpoint)
+    assert len(receiver.received) == 1
     assert raised.value.kept == "The object is stored and verified"
     assert requests(server)[operation] == 1
     assert content(bucket, KEY) == file.read_bytes()

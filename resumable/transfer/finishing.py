@@ -12,7 +12,6 @@ from resumable.errors import (
     CallbackFailedError,
     FileAlreadyExistsError,
     IntegrityError,
-    InvalidDigestError,
     NetworkError,
     NoSuchUploadError,
     ProtocolError,
@@ -26,7 +25,7 @@ from resumable.transfer.aborting import End, abandon
 from resumable.transfer.checkpoints import Ledger
 from resumable.transfer.fileparts import FilePart
 from resumable.transfer.files import SourceFile, SourceReader
-from resumable.transfer.sending import Run, digest_of
+from resumable.transfer.sending import Run, digest_of, suspecting
 
 _log = logging.getLogger("resumable")
 
@@ -115,14 +114,12 @@ class Finisher:
         run = self._run
         watch = run.watch(part.number, last=self._source.check_untouched)
         data = FilePart(reader, part, watch)
+        headers = with_content_type(self._headers.put, self._key, self._source.path)
         try:
             # Always with its MD5, so that damaged bytes never come to stand under the key: there
             # is no Complete to withhold.
-            headers = with_content_type(self._headers.put, self._key, self._source.path)
-            stored = run.bucket.put_object(self._key, data, headers=headers)
-        except (IntegrityError, InvalidDigestError):
-            self._source.check()
-            raise
+            with suspecting(self._source):
+                stored = run.bucket.put_object(self._key, data, headers=headers)
         except CallbackFailedError as error:
             self._tell_what_is_stored(error, data.digest().crc64)
             raise

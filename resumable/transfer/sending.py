@@ -161,7 +161,7 @@ class PartSender:
     def _send(self, part: Part, reader: SourceReader) -> None:
         run, number = self._run, part.number
         data = FilePart(reader, part, run.watch(number, last=self._source.check))
-        try:
+        with suspecting(self._source):
             sent = run.bucket.upload_part(
                 self._key,
                 self._ledger.upload_id,
@@ -170,10 +170,6 @@ class PartSender:
                 content_md5=run.wishes.content_md5,
                 headers=self._headers,
             )
-        except (IntegrityError, InvalidDigestError):
-            # More likely than a network that garbles every try: somebody is writing the file.
-            self._source.check()
-            raise
         self._record(number, sent.etag, data.digest())
         run.meter.sent(number, part.size)
 
@@ -181,6 +177,21 @@ class PartSender:
         self._ledger.record(
             PartRecord(number=number, size=digest.size, etag=etag, crc64=digest.crc64)
         )
+
+
+@contextmanager
+def suspecting(source: SourceFile) -> Iterator[None]:
+    """Look at the source where its bytes arrive as others.
+
+    Raises:
+        SourceChangedError: somebody is writing the file.
+    """
+    try:
+        yield
+    except (IntegrityError, InvalidDigestError):
+        # More likely than a network that garbles every try.
+        source.check()
+        raise
 
 
 def digest_of(

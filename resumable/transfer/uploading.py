@@ -104,8 +104,8 @@ class Upload:
             try:
                 return self._resume(plan) or self._begin(plan)
             except NoSuchUploadError as error:
-                # Aborted, expired or completed by somebody else while this run was at it.
-                _log.warning("%s", error)
+                # Aborted, expired or completed, by somebody else or by an earlier run.
+                _log.warning("upload %s is gone: %s", self._upload_id, error)
                 self._run.renew()
                 made = self._look_for_object()
                 if made is None and self._wishes.upload_id is not None:

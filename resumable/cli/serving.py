@@ -28,6 +28,13 @@ from resumable.server import serve as serve_until_stopped
     help="Who may sign requests; may be repeated. Default: localkey:localsecret.",
 )
 @click.option(
+    "--bucket",
+    "buckets",
+    multiple=True,
+    metavar="NAME",
+    help="A bucket; may be repeated. Default: whatever is written to comes into being.",
+)
+@click.option(
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="JSON file of rules that say which requests go wrong, and how.",
@@ -38,14 +45,17 @@ from resumable.server import serve as serve_until_stopped
     help="File to add a line of JSON to for each request.",
 )
 @click.option("--allow-remote", is_flag=True, help="Permit an address that others can reach.")
+@click.option("--remote-callbacks", is_flag=True, help="Send callbacks to other machines, too.")
 def serve(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
     root: Path,
     host: str,
     port: int,
     access_keys: tuple[tuple[str, str], ...],
+    buckets: tuple[str, ...],
     faults: Path | None,
     access_log: Path | None,
     allow_remote: bool,
+    remote_callbacks: bool,
 ) -> None:
     """Serve a folder as OSS until Ctrl-C. What was acknowledged outlives a kill.
 
@@ -57,8 +67,10 @@ def serve(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
             host=host,
             port=port,
             access_keys=dict(access_keys) or None,
+            buckets=buckets or None,
             faults=Faults.load(faults) if faults else None,
             access_log=access_log,
+            remote_callbacks=remote_callbacks,
         )
         serve_until_stopped(server, allow_remote=allow_remote)
     except ValueError as error:

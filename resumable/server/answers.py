@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from resumable.server import xml
+from resumable.server.callback_sender import CallbackSender
+from resumable.server.callbacks import JSON, Callback
 from resumable.server.effects import AnswerInstead, ChangeAnswer
 from resumable.server.errors import REFUSALS, OssError
 from resumable.server.messages import Answer, Request, http_date
@@ -38,6 +40,21 @@ def made_up_answer(effect: AnswerInstead, request: Request) -> Answer:
     ]
     answer = _with_document(answer, xml.document("Error", fields), "0000-00000000")
     return replace(answer, headers=merged(answer.headers, effect.headers))
+
+
+def callback_answer(
+    sender: CallbackSender, callback: Callback, request: Request, answer: Answer
+) -> Answer:
+    """Send the callback that goes with an answer; return what becomes of the answer."""
+    if answer.stored is None:
+        return answer
+    try:
+        body = sender.deliver(callback, request, answer.stored)
+    except OssError as failure:
+        # The object is there all the same, and its ETag is told.
+        failed = error_answer(failure, request)
+        return replace(failed, headers=merged(answer.headers, failed.headers))
+    return replace(answer, headers=merged(answer.headers, {"Content-Type": JSON}), body=body)
 
 
 def finished(answer: Answer, request: Request, now: float, *, keep_alive: bool) -> Answer:

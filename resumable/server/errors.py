@@ -19,6 +19,7 @@ class Refusal:
 REFUSALS: Mapping[str, Refusal] = {
     "AccessDenied": Refusal(403, "The request carries no valid signature.", "0003-00000001"),
     "BadRequest": Refusal(400, "The request is not valid HTTP."),
+    "CallbackFailed": Refusal(203, "The callback failed.", "0007-00000203"),
     "EntityTooLarge": Refusal(400, "The proposed upload exceeds the maximum allowed size."),
     "EntityTooSmall": Refusal(
         400, "A part other than the last is smaller than 100 KB.", "0042-00000208"
@@ -35,6 +36,9 @@ REFUSALS: Mapping[str, Refusal] = {
     "InvalidDigest": Refusal(
         400, "The Content-MD5 you specified did not match what was received.", "0017-00000503"
     ),
+    "InvalidEncryptionAlgorithmError": Refusal(
+        400, "The encryption method is none of AES256, KMS and SM4.", "0005-00000003"
+    ),
     "InvalidObjectName": Refusal(400, "The specified object name is not valid.", "0016-00000001"),
     "InvalidPart": Refusal(
         400, "A listed part is unknown, or its ETag is not that of the part.", "0042-00000203"
@@ -46,6 +50,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "InvalidSecurityToken": Refusal(
         403, "The security token you provided is invalid.", "0002-00000006"
     ),
+    "InvalidTag": Refusal(400, "A tag is not valid.", "0010-00000219"),
     "MalformedXML": Refusal(400, "The XML you provided was not well-formed.", "0042-00000205"),
     "MethodNotAllowed": Refusal(405, "The method is not allowed against this resource."),
     "MissingContentLength": Refusal(411, "You must provide the Content-Length HTTP header."),
@@ -57,7 +62,13 @@ REFUSALS: Mapping[str, Refusal] = {
         "or the upload may have been aborted or completed.",
         "0042-00000002",
     ),
+    "NoSuchVersion": Refusal(404, "The specified version does not exist.", "0026-00000003"),
     "NotImplemented": Refusal(501, "This local server does not implement the request."),
+    "PartNotSequential": Refusal(
+        400,
+        "Parts of a sequential upload have to come in ascending order.",
+        "0042-00000107",
+    ),
     "PreconditionFailed": Refusal(412, "At least one of the preconditions did not hold."),
     "RequestTimeTooSkewed": Refusal(
         403,

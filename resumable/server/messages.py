@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
+from resumable.server.records import ObjectRecord
+
 Query = tuple[tuple[str, str], ...]
 
 
@@ -71,6 +73,7 @@ class Request:
     body: Body
     request_id: str
     host: str = ""
+    client_ip: str = ""
 
     @property
     def bucket(self) -> str:
@@ -94,13 +97,23 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back: `body` or, for an object's bytes, `content`."""
+    """What is sent back: `body` or, for an object's bytes, `content`.
+
+    Attributes:
+        status: the status.
+        headers: the headers, without those that every answer has.
+        body: the body.
+        content: an object's bytes in place of the body.
+        code: the error code, or None.
+        stored: the object that came into being, if a callback may tell of it.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     content: Content | None = None
     code: str | None = None
+    stored: ObjectRecord | None = None
 
 
 def http_date(timestamp: float) -> str:

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from urllib.parse import quote, unquote, unquote_to_bytes
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import quote
 
 from resumable.server import xml
 from resumable.server.blobs import Segment, StoredBytes
 from resumable.server.checksums import combine_crc64, multipart_etag
-from resumable.server.conditions import NotModifiedError, check_read, copied_range
 from resumable.server.errors import OssError
 from resumable.server.messages import Answer, Request
-from resumable.server.objects import open_object, xml_answer
+from resumable.server.metadata import acl_header, encryption_headers, kept_headers
+from resumable.server.objects import stored_headers, xml_answer
 from resumable.server.records import ObjectRecord, PartRecord, StoredObject, UploadRecord
 from resumable.server.store import Store
-from resumable.server.uploads import (
-    encryption_headers,
-    forbid_overwrite,
-    kept_headers,
-    read_small,
-    receive,
-)
+from resumable.server.uploads import forbid_overwrite, read_small, receive
 
 MAX_PARTS = 10_000
 MIN_PART_SIZE = 100 * 1024
 MAX_COMPLETE_BODY = 2 * 1024 * 1024
-
-_COPY_SOURCE = re.compile(r"/?([^/]+)/([^?]+)(?:\?versionId=.*)?", re.DOTALL)
 
 
 def initiate(request: Request, store: Store) -> Answer:
@@ -42,6 +33,7 @@ def initiate(request: Request, store: Store) -> Answer:
         key=request.key,
         initiated=time.time(),
         headers=kept_headers(request),
+        sequential=request.target.has("sequential"),
     )
     store.add_upload(upload)
     children = [*_named(request), xml.text("UploadId", upload.upload_id)]
@@ -54,9 +46,9 @@ def initiate(request: Request, store: Store) -> Answer:
 def upload_part(request: Request, store: Store) -> Answer:
     """Receive a part; one with the same number is replaced."""
     number = part_number(request.target.get("partNumber"))
-    upload = _find_upload(request, store)
+    upload = store.get_upload(request.bucket, request.key, request.upload_id)
     stored = receive(request, store.blobs)
-    _record_part(store, upload, number, stored)
+    record_part(store, upload, number, stored)
     digest = stored.digest
     return Answer(
         headers={
@@ -68,31 +60,6 @@ def upload_part(request: Request, store: Store) -> Answer:
     )
 
 
-def upload_part_copy(request: Request, store: Store) -> Answer:
-    """Make a part of a stretch of an object that is already here."""
-    number = part_number(request.target.get("partNumber"))
-    upload = _find_upload(request, store)
-    record, content = open_object(store, *_copy_source(request))
-    try:
-        _check_copy(request, record)
-        if text := request.header("x-oss-copy-source-range"):
-            wanted = copied_range(text, record.size)
-            content.narrow(wanted.first, wanted.length)
-        stored = store.blobs.write(content.blocks())
-    finally:
-        content.close()
-    part = _record_part(store, upload, number, stored)
-    answer = xml_answer(
-        "CopyPartResult",
-        [
-            xml.text("LastModified", xml.timestamp(part.modified)),
-            xml.text("ETag", f'"{part.etag}"'),
-        ],
-    )
-    crc = {"x-oss-hash-crc64ecma": str(part.crc64)}
-    return Answer(headers={**answer.headers, **crc}, body=answer.body)
-
-
 def complete(request: Request, store: Store) -> Answer:
     """Make the object of the parts that were listed, or of all of them."""
     body = read_small(request, MAX_COMPLETE_BODY)
@@ -100,24 +67,19 @@ def complete(request: Request, store: Store) -> Answer:
     if complete_all and body:
         raise OssError("InvalidArgument", ArgumentName="x-oss-complete-all")
     wanted = None if complete_all else xml.parse_part_list(body)
+    acl = acl_header(request)
     upload = store.get_upload(request.bucket, request.key, request.upload_id)
     stored = store.complete_upload(
-        upload, _assembler(request, upload, wanted), forbid_overwrite(request)
+        upload, _assembler(upload, acl, wanted), forbid_overwrite(request)
     )
     record = stored.record
-    etag = f'"{record.etag}"'
     location = f"http://{request.host}/{quote(f'{request.bucket}/{request.key}')}"
     answer = xml_answer(
         "CompleteMultipartUploadResult",
-        [xml.text("Location", location), *_named(request), xml.text("ETag", etag)],
+        [xml.text("Location", location), *_named(request), xml.text("ETag", f'"{record.etag}"')],
     )
-    headers = {
-        **answer.headers,
-        "ETag": etag,
-        "x-oss-hash-crc64ecma": str(record.crc64),
-        **encryption_headers(record.headers),
-    }
-    return Answer(headers=headers, body=answer.body)
+    headers = {**answer.headers, **stored_headers(record)}
+    return Answer(headers=headers, body=answer.body, stored=record)
 
 
 def abort(request: Request, store: Store) -> Answer:
@@ -143,21 +105,12 @@ def part_number(text: str) -> int:
     return number
 
 
-def _named(request: Request) -> Iterator[str]:
-    encoding = request.target.get("encoding-type")
-    if encoding:
-        yield xml.text("EncodingType", encoding)
-    yield xml.text("Bucket", request.bucket)
-    yield xml.text("Key", xml.quoted_if(encoding, request.key))
+def record_part(store: Store, upload: UploadRecord, number: int, stored: StoredBytes) -> PartRecord:
+    """Make a part of a blob, or discard the blob.
 
-
-def _find_upload(request: Request, store: Store) -> UploadRecord:
-    return store.get_upload(request.bucket, request.key, request.upload_id)
-
-
-def _record_part(
-    store: Store, upload: UploadRecord, number: int, stored: StoredBytes
-) -> PartRecord:
+    Raises:
+        OssError: NoSuchUpload or PartNotSequential.
+    """
     digest = stored.digest
     part = PartRecord(number, stored.blob, digest.size, digest.etag, digest.crc64, time.time())
     try:
@@ -168,29 +121,17 @@ def _record_part(
     return part
 
 
-def _copy_source(request: Request) -> tuple[str, str]:
-    match = _COPY_SOURCE.fullmatch(request.header("x-oss-copy-source"))
-    try:
-        if match is not None:
-            return unquote(match[1]), unquote_to_bytes(match[2]).decode("utf-8")
-    except UnicodeError:
-        # Neither the name of a bucket nor of a key.
-        pass
-    raise OssError("InvalidArgument", ArgumentName="x-oss-copy-source")
-
-
-def _check_copy(request: Request, record: ObjectRecord) -> None:
-    try:
-        check_read(lambda name: request.header(f"x-oss-copy-source-{name}"), record)
-    except NotModifiedError as problem:
-        raise OssError("PreconditionFailed", Condition="x-oss-copy-source") from problem
+def _named(request: Request) -> Iterator[str]:
+    encoding = request.target.get("encoding-type")
+    if encoding:
+        yield xml.text("EncodingType", encoding)
+    yield xml.text("Bucket", request.bucket)
+    yield xml.name("Key", request.key, encoding)
 
 
 def _assembler(
-    request: Request, upload: UploadRecord, wanted: list[tuple[int, str]] | None
+    upload: UploadRecord, acl: Mapping[str, str], wanted: list[tuple[int, str]] | None
 ) -> Callable[[list[PartRecord]], StoredObject]:
-    acl = {name: value for name, value in request.headers.items() if name == "x-oss-object-acl"}
-
     def assemble(parts: list[PartRecord]) -> StoredObject:
         chosen = parts if wanted is None else _choose(parts, wanted)
         _check_sizes(chosen)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import parse_qsl
 
 from resumable.server import xml
-from resumable.server.blobs import PinnedContent, Segment
+from resumable.server.blobs import PinnedContent, Segment, StoredBytes
 from resumable.server.conditions import NotModifiedError, check_read, requested_range
 from resumable.server.errors import OssError
 from resumable.server.messages import Answer, Request, http_date
-from resumable.server.records import ObjectRecord, StoredObject
-from resumable.server.store import Store
-from resumable.server.uploads import (
+from resumable.server.metadata import (
+    ACL,
+    STANDARD,
+    STORAGE_CLASS,
+    TAGGING,
     encryption_headers,
-    forbid_overwrite,
     kept_headers,
-    receive,
+    parse_tags,
 )
+from resumable.server.records import ObjectRecord, StoredObject
+from resumable.server.rows import Precondition
+from resumable.server.store import Store
+from resumable.server.uploads import forbid_overwrite, receive
 
 # Kept with the object, but told by operations of their own.
-_NOT_SHOWN = frozenset({"x-oss-object-acl", "x-oss-tagging"})
+_NOT_SHOWN = frozenset({ACL, TAGGING})
 _OVERRIDES = (
     "content-type",
     "content-language",
@@ -33,6 +37,9 @@ _OVERRIDES = (
 
 def put_object(request: Request, store: Store) -> Answer:
     """Receive an object whole."""
+    kept = kept_headers(request)
+    may_replace = forbid_overwrite(request)
+    may_replace(store.find_object(request.bucket, request.key))
     stored = receive(request, store.blobs)
     digest = stored.digest
     record = ObjectRecord(
@@ -44,26 +51,41 @@ def put_object(request: Request, store: Store) -> Answer:
         size=digest.size,
         modified=time.time(),
         content_md5=digest.content_md5,
-        headers=kept_headers(request),
+        headers=kept,
     )
-    segments = (Segment(stored.blob, digest.size),)
+    put_whole(store, record, stored, may_replace)
+    headers = {"Content-MD5": digest.content_md5, **stored_headers(record)}
+    return Answer(headers=headers, stored=record)
+
+
+def put_whole(
+    store: Store, record: ObjectRecord, stored: StoredBytes, may_replace: Precondition
+) -> None:
+    """Make an object of one blob, or discard the blob.
+
+    Raises:
+        OssError: what `may_replace` says against it.
+    """
     try:
-        store.put_object(StoredObject(record, segments), forbid_overwrite(request))
+        segments = (Segment(stored.blob, stored.digest.size),)
+        store.put_object(StoredObject(record, segments), may_replace)
     except OssError:
         store.blobs.discard([stored.blob])
         raise
-    return Answer(
-        headers={
-            "ETag": f'"{digest.etag}"',
-            "Content-MD5": digest.content_md5,
-            "x-oss-hash-crc64ecma": str(digest.crc64),
-            **encryption_headers(record.headers),
-        }
-    )
+
+
+def stored_headers(record: ObjectRecord) -> dict[str, str]:
+    """Return what the answer says of an object that was just stored."""
+    return {
+        "ETag": f'"{record.etag}"',
+        "x-oss-hash-crc64ecma": str(record.crc64),
+        **encryption_headers(record.headers),
+    }
 
 
 def head_object(request: Request, store: Store) -> Answer:
     """Describe an object."""
+    check_version(request.target.get("versionId"))
     record = find_object(store, request.bucket, request.key)
     try:
         check_read(request.header, record)
@@ -74,6 +96,7 @@ def head_object(request: Request, store: Store) -> Answer:
 
 def get_object(request: Request, store: Store) -> Answer:
     """Send an object or a stretch of it."""
+    check_version(request.target.get("versionId"))
     record, content = open_object(store, request.bucket, request.key)
     try:
         check_read(request.header, record)
@@ -93,7 +116,7 @@ def get_object(request: Request, store: Store) -> Answer:
 
 def delete_object(request: Request, store: Store) -> Answer:
     """Remove an object; one that is not there is no error."""
-    _check_bucket(store, request.bucket)
+    store.check_bucket(request.bucket)
     store.delete_object(request.bucket, request.key)
     return Answer(204)
 
@@ -101,7 +124,7 @@ def delete_object(request: Request, store: Store) -> Answer:
 def get_object_acl(request: Request, store: Store) -> Answer:
     """Tell the access control an object was given."""
     record = find_object(store, request.bucket, request.key)
-    grant = xml.text("Grant", record.headers.get("x-oss-object-acl", "default"))
+    grant = xml.text("Grant", record.headers.get(ACL, "default"))
     owner = xml.element("Owner", xml.text("ID", "0"), xml.text("DisplayName", "0"))
     children = [owner, xml.element("AccessControlList", grant)]
     return xml_answer("AccessControlPolicy", children)
@@ -125,7 +148,7 @@ def put_bucket(request: Request, store: Store) -> Answer:
 
 def get_bucket_location(request: Request, store: Store) -> Answer:
     """Tell where a bucket is."""
-    _check_bucket(store, request.bucket)
+    store.check_bucket(request.bucket)
     body = xml.document("LocationConstraint", ["oss-cn-local"])
     return Answer(headers={"Content-Type": "application/xml"}, body=body)
 
@@ -138,7 +161,7 @@ def find_object(store: Store, bucket: str, key: str) -> ObjectRecord:
     """
     record = store.find_object(bucket, key)
     if record is None:
-        _check_bucket(store, bucket)
+        store.check_bucket(bucket)
         raise OssError("NoSuchKey", Key=key)
     return record
 
@@ -156,19 +179,24 @@ def open_object(store: Store, bucket: str, key: str) -> tuple[ObjectRecord, Pinn
     return found
 
 
+def check_version(version_id: str) -> None:
+    """Check that a version is wanted that can be there: objects have only one, called null.
+
+    Raises:
+        OssError: NoSuchVersion.
+    """
+    if version_id not in ("", "null"):
+        raise OssError("NoSuchVersion", VersionId=version_id)
+
+
 def xml_answer(root: str, children: list[str]) -> Answer:
     """Return an answer that is a document."""
     body = xml.document(root, children)
     return Answer(headers={"Content-Type": "application/xml"}, body=body)
 
 
-def _check_bucket(store: Store, bucket: str) -> None:
-    if not store.has_bucket(bucket):
-        raise OssError("NoSuchBucket", BucketName=bucket)
-
-
 def _tags(record: ObjectRecord) -> list[tuple[str, str]]:
-    return parse_qsl(record.headers.get("x-oss-tagging", ""), keep_blank_values=True)
+    return parse_tags(record.headers.get(TAGGING, ""))
 
 
 def _describe(record: ObjectRecord) -> dict[str, str]:
@@ -178,7 +206,7 @@ def _describe(record: ObjectRecord) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "x-oss-object-type": record.object_type,
         "x-oss-hash-crc64ecma": str(record.crc64),
-        "x-oss-storage-class": "Standard",
+        STORAGE_CLASS: STANDARD,
     }
     if record.content_md5:
         headers["Content-MD5"] = record.content_md5

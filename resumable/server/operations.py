@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from resumable.server import listings, multipart, objects
+from resumable.server import copying, listings, multipart, objects
 from resumable.server.messages import Answer, Request
 from resumable.server.store import Store
 
@@ -13,6 +13,7 @@ Operation = Callable[[Request, Store], Answer]
 OPERATIONS: Mapping[str, Operation] = {
     "AbortMultipartUpload": multipart.abort,
     "CompleteMultipartUpload": multipart.complete,
+    "CopyObject": copying.copy_object,
     "DeleteObject": objects.delete_object,
     "GetBucketLocation": objects.get_bucket_location,
     "GetObject": objects.get_object,
@@ -21,9 +22,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "HeadObject": objects.head_object,
     "InitiateMultipartUpload": multipart.initiate,
     "ListMultipartUploads": listings.list_multipart_uploads,
+    "ListObjects": listings.list_objects,
+    "ListObjectsV2": listings.list_objects_v2,
     "ListParts": listings.list_parts,
     "PutBucket": objects.put_bucket,
     "PutObject": objects.put_object,
     "UploadPart": multipart.upload_part,
-    "UploadPartCopy": multipart.upload_part_copy,
+    "UploadPartCopy": copying.upload_part_copy,
 }

@@ -40,6 +40,7 @@ class UploadRecord:
     key: str
     initiated: float
     headers: Mapping[str, str]
+    sequential: bool = False
 
 
 @dataclass(frozen=True, slots=True)

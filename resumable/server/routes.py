@@ -29,14 +29,18 @@ _KEY_OPERATIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
 _BUCKET_OPERATIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("GET", ("uploads",), "ListMultipartUploads"),
     ("GET", ("location",), "GetBucketLocation"),
+    ("GET", ("list-type",), "ListObjectsV2"),
+    ("GET", (), "ListObjects"),
     ("PUT", (), "PutBucket"),
 )
 # A parameter of another operation must not be taken for the plain one: a `PUT ?acl` that
 # replaced the object would be a disaster to debug.
 _FOREIGN = frozenset(
-    "acl append cname cors delete encryption inventory lifecycle link live logging "
-    "partNumber policy position referer replication requestPayment restore stat symlink tagging "
-    "uploadId uploads versioning versions website worm x-oss-async-process x-oss-process".split()
+    "acl append bucketInfo cname cors delete encryption httpsConfig inventory lifecycle link live "
+    "location logging metaQuery partNumber policy position publicAccessBlock qos qosInfo referer "
+    "regionList replication replicationLocation replicationProgress requestPayment resourceGroup "
+    "restore stat style symlink tagging transferAcceleration uploadId uploads versioning versions "
+    "website worm x-oss-async-process x-oss-process".split()
 )
 _COPIES: Mapping[str, str] = {"UploadPart": "UploadPartCopy", "PutObject": "CopyObject"}
 UNKNOWN = "Unknown"
@@ -61,7 +65,7 @@ def parse_target(raw: str, host: str) -> Target:
         bucket, _, path = path.partition("/")
         bucket = _decode(bucket)
     key = _decode(path)
-    if (bucket or key) and not _BUCKET_NAME.fullmatch(bucket):
+    if (bucket or key) and not is_bucket_name(bucket):
         raise OssError("InvalidBucketName", BucketName=bucket)
     if key:
         _check_key(key)
@@ -70,7 +74,7 @@ def parse_target(raw: str, host: str) -> Target:
 
 def find_operation(method: str, target: Target, headers: Mapping[str, str]) -> str:
     """Return the name of the operation a request asks for, or `Unknown`."""
-    rows = _KEY_OPERATIONS if target.key else _BUCKET_OPERATIONS
+    rows = _KEY_OPERATIONS if target.key else _BUCKET_OPERATIONS if target.bucket else ()
     for row_method, parameters, operation in rows:
         if method != row_method or not all(target.has(name) for name in parameters):
             continue
@@ -80,6 +84,11 @@ def find_operation(method: str, target: Target, headers: Mapping[str, str]) -> s
             return _COPIES.get(operation, operation)
         return operation
     return UNKNOWN
+
+
+def is_bucket_name(text: str) -> bool:
+    """Tell whether a bucket can have that name."""
+    return _BUCKET_NAME.fullmatch(text) is not None
 
 
 def _bucket_of_host(host: str) -> str | None:

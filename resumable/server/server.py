@@ -8,13 +8,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 
 from resumable.server.access import AccessKey, normalise_access_keys
+from resumable.server.callback_sender import CallbackSender
 from resumable.server.faults import Faults
 from resumable.server.log import ExchangeLog
+from resumable.server.routes import is_bucket_name
 from resumable.server.service import Service
 from resumable.server.store import Store
 from resumable.server.wire import Connection
@@ -41,11 +43,16 @@ class LocalServer:
         host: str = "127.0.0.1",
         port: int = 0,
         access_keys: Mapping[str, str | AccessKey] | None = None,
+        buckets: Collection[str] | None = None,
         faults: Faults | None = None,
         access_log: Path | None = None,
         log_limit: int = 100_000,
         read_timeout: float = 60.0,
+        callback_timeout: float = 5.0,
+        remote_callbacks: bool = False,
     ) -> None:
+        if wrong := [name for name in buckets or () if not is_bucket_name(name)]:
+            raise ValueError(f"no bucket can be called {wrong[0]!r}")
         self.faults = Faults() if faults is None else faults
         self.log = ExchangeLog(log_limit, access_log)
         self.read_timeout = read_timeout
@@ -53,6 +60,8 @@ class LocalServer:
         self._host = host
         self._port = port
         self._access_keys = normalise_access_keys(access_keys)
+        self._buckets = None if buckets is None else frozenset(buckets)
+        self._callbacks = CallbackSender(callback_timeout, allow_remote=remote_callbacks)
         self._lock = threading.Lock()
         self._running: _Running | None = None
 
@@ -83,7 +92,7 @@ class LocalServer:
             if self._running is not None:
                 raise RuntimeError("the server is already running")
             with contextlib.ExitStack() as undo:
-                store = Store(self._root)
+                store = Store(self._root, self._buckets)
                 undo.callback(store.close)
                 self.log.open()
                 undo.callback(self.log.close)
@@ -91,7 +100,8 @@ class LocalServer:
                 undo.pop_all()
             self._port = listener.getsockname()[1]
             self.faults.start()
-            service = Service(store, self._access_keys, self.faults, self.log)
+            self._callbacks.open()
+            service = Service(store, self._access_keys, self.faults, self.log, self._callbacks)
             self._running = _Running(listener, store, service, self.read_timeout)
             self._running.start()
 
@@ -101,6 +111,7 @@ class LocalServer:
             running, self._running = self._running, None
             if running is not None:
                 self.faults.stop()
+                self._callbacks.close()
                 running.stop()
                 self.log.close()
 

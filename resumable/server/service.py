@@ -1,6 +1,6 @@
 """The service: what happens to a request from its head to its answer.
 
-head -> fault before? -> signature -> operation -> fault after? -> log -> answer
+head -> fault before? -> signature -> operation -> callback? -> fault after? -> log -> answer
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from resumable.server.access import AccessKey
-from resumable.server.answers import changed, error_answer, finished, made_up_answer, merged
+from resumable.server.answers import (
+    callback_answer,
+    changed,
+    error_answer,
+    finished,
+    made_up_answer,
+    merged,
+)
+from resumable.server.callback_sender import CallbackSender
+from resumable.server.callbacks import requested_callback
 from resumable.server.effects import AnswerInstead, ChangeAnswer, CorruptBody, Drop, Skew
 from resumable.server.errors import ClientGoneError, HttpError, OssError
 from resumable.server.faults import Faults, Injection, StoppedError
@@ -22,7 +31,7 @@ from resumable.server.operations import OPERATIONS
 from resumable.server.routes import find_operation, parse_target
 from resumable.server.signatures import parse_authorization, verify
 from resumable.server.store import Store
-from resumable.server.uploads import MAX_PART_SIZE
+from resumable.server.uploads import MAX_PART_SIZE, traffic_limit
 from resumable.server.wire import Connection, Head, answer_head
 
 logger = logging.getLogger("resumable.server")
@@ -88,9 +97,11 @@ class Service:
         access_keys: Mapping[str, AccessKey],
         faults: Faults,
         log: ExchangeLog,
+        callbacks: CallbackSender,
     ) -> None:
         self._store = store
         self._access_keys = access_keys
+        self._callbacks = callbacks
         self._faults = faults
         self._log = log
 
@@ -118,7 +129,7 @@ class Service:
             return False
         if received is None:
             return False
-        visit = self._visit(*received)
+        visit = self._visit(*received, connection.client_ip)
         try:
             return self._respond(connection, visit)
         except _DroppedError as dropped:
@@ -133,7 +144,7 @@ class Service:
             self._refuse(connection, "RequestTimeout", "", visit)
         return False
 
-    def _visit(self, head: Head, body: Body) -> _Visit:
+    def _visit(self, head: Head, body: Body, client_ip: str) -> _Visit:
         host = head.headers.get("host", "")
         target, refusal = Target("", "", ()), None
         operation = "Unknown"
@@ -145,13 +156,17 @@ class Service:
         injection = self._faults.match(operation, _part_number(target))
         if injection.find(CorruptBody):
             body = _CorruptedBody(body)
-        request = Request(operation, head.method, target, head.headers, body, _request_id(), host)
+        request = Request(
+            *(operation, head.method, target, head.headers, body, _request_id()),
+            host=host,
+            client_ip=client_ip,
+        )
         return _Visit(
             request, injection, refusal, head.keep_alive, time.time(), time.perf_counter()
         )
 
     def _respond(self, connection: Connection, visit: _Visit) -> bool:
-        answer = self._answer(visit)
+        answer = self._answer(connection, visit)
         try:
             _drain(visit.request.body, visit.injection.find(AnswerInstead))
             keep_alive = visit.keep_alive and _is_read(visit.request.body)
@@ -160,7 +175,7 @@ class Service:
             if answer.content is not None:
                 answer.content.close()
 
-    def _answer(self, visit: _Visit) -> Answer:
+    def _answer(self, connection: Connection, visit: _Visit) -> Answer:
         body, injection = visit.request.body, visit.injection
         drop = injection.find(Drop)
         if drop is not None and drop.at == "before":
@@ -173,18 +188,18 @@ class Service:
             _read_all(body)
             raise _DroppedError(drop)
         instead = injection.find(AnswerInstead)
-        return made_up_answer(instead, visit.request) if instead else self._perform(visit)
+        if instead is not None:
+            return made_up_answer(instead, visit.request)
+        return self._perform(connection, visit)
 
-    def _perform(self, visit: _Visit) -> Answer:
+    def _perform(self, connection: Connection, visit: _Visit) -> Answer:
         request = visit.request
         try:
             if visit.refusal is not None:
                 raise visit.refusal
             verify(request, self._access_keys, visit.now)
-            operation = OPERATIONS.get(request.operation)
-            if operation is None:
-                raise OssError("NotImplemented")
-            return operation(request, self._store)
+            connection.limit_rate(traffic_limit(request))
+            return self._operate(request)
         except OssError as error:
             return error_answer(error, request)
         except (ClientGoneError, HttpError, TimeoutError):
@@ -192,6 +207,18 @@ class Service:
         except Exception:
             logger.exception("request %s failed: %s", request.request_id, request.operation)
             return error_answer(OssError("InternalError"), request)
+
+    def _operate(self, request: Request) -> Answer:
+        operation = OPERATIONS.get(request.operation)
+        if operation is None:
+            raise OssError("NotImplemented")
+        if request.bucket and not self._store.may_have_bucket(request.bucket):
+            raise OssError("NoSuchBucket", BucketName=request.bucket)
+        callback = requested_callback(request)
+        answer = operation(request, self._store)
+        if callback is None or answer.stored is None:
+            return answer
+        return callback_answer(self._callbacks, callback, request, answer)
 
     def _send(
         self, connection: Connection, visit: _Visit, answer: Answer, *, keep_alive: bool

@@ -164,7 +164,7 @@ def _canonical_request(request: Request, additional: tuple[str, ...]) -> str:
     resource = f"/{target.bucket}/{target.key}" if target.bucket else "/"
     always = ("content-type", "content-md5")
     headers = "".join(
-        f"{name}:{value.strip()}\n"
+        f"{name}:{value}\n"
         for name, value in sorted(request.headers.items())
         if name.startswith("x-oss-") or name in always or name in additional
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import h11
 
 from resumable.server.errors import ClientGoneError, HttpError, reason
 from resumable.server.messages import Answer
+from resumable.server.pace import Pace
 
 BLOCK = 512 * 1024
 MAX_HEAD = 64 * 1024
@@ -96,6 +98,7 @@ class ChunkedBody:
                 self._connection.keep(self._parser)
                 return
             self.received += len(event.data)
+            self._connection.passed(len(event.data))
             yield memoryview(bytearray(event.data))
 
 
@@ -109,6 +112,25 @@ class Connection:
         self._read_timeout = read_timeout
         self._buffer = memoryview(bytearray(BLOCK))
         self._ahead = b""
+        self._pace: Pace | None = None
+        self._interrupted = threading.Event()
+
+    @property
+    def client_ip(self) -> str:
+        """The address of the client, or nothing if it is gone already."""
+        try:
+            return str(self._socket.getpeername()[0])
+        except OSError:
+            return ""
+
+    def limit_rate(self, bits_per_second: int | None) -> None:
+        """Let the bodies of this request and its answer pass no faster; None ends that."""
+        self._pace = None if bits_per_second is None else Pace(bits_per_second / 8, self._rest)
+
+    def passed(self, size: int) -> None:
+        """Wait until so many more bytes of a body may have passed."""
+        if self._pace is not None:
+            self._pace.passed(size)
 
     def receive_head(self) -> tuple[Head, FixedBody | ChunkedBody] | None:
         """Read the next head; None when the client has no more requests.
@@ -117,6 +139,7 @@ class Connection:
             HttpError: when what came is not a request.
             TimeoutError: when a head was begun and not finished in time.
         """
+        self.limit_rate(None)
         parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         event = self._first_event(parser)
         if event is None:
@@ -140,7 +163,7 @@ class Connection:
             ClientGoneError: when the connection ends first.
         """
         while (event := _parsed(parser)) is h11.NEED_DATA:
-            parser.receive_data(self._receive())
+            parser.receive_data(self._receive(self._step(256 * 1024)))
         return event
 
     def keep(self, parser: h11.Connection) -> None:
@@ -149,7 +172,7 @@ class Connection:
 
     def read_block(self, limit: int, count: Callable[[int], None]) -> memoryview:
         """Fill the buffer with up to `limit` bytes of body; `count` is told as they arrive."""
-        wanted = min(limit, BLOCK)
+        wanted = min(limit, self._step(BLOCK))
         filled = min(len(self._ahead), wanted)
         if filled:
             self._buffer[:filled] = self._ahead[:filled]
@@ -164,6 +187,7 @@ class Connection:
                 raise ClientGoneError
             filled += size
             count(size)
+        self.passed(wanted)
         return self._buffer[:wanted]
 
     def send(self, data: bytes) -> None:
@@ -191,10 +215,15 @@ class Connection:
             left -= count
 
     def _send_file(self, file: BinaryIO, offset: int, count: int) -> None:
-        try:
-            self._socket.sendfile(file, offset, count)
-        except (ConnectionError, TimeoutError) as problem:
-            raise ClientGoneError from problem
+        end = offset + count
+        while offset < end:
+            size = min(end - offset, self._step(end - offset))
+            try:
+                self._socket.sendfile(file, offset, size)
+            except (ConnectionError, TimeoutError) as problem:
+                raise ClientGoneError from problem
+            self.passed(size)
+            offset += size
 
     def linger(self) -> None:
         """Let the client read the last answer before its unread bytes cause a reset."""
@@ -208,6 +237,7 @@ class Connection:
 
     def interrupt(self) -> None:
         """End whatever another thread is waiting for on this connection."""
+        self._interrupted.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -243,9 +273,16 @@ class Connection:
                     return None
                 raise
 
-    def _receive(self) -> bytes:
+    def _step(self, size: int) -> int:
+        return size if self._pace is None else min(size, self._pace.step)
+
+    def _rest(self, seconds: float) -> None:
+        if self._interrupted.wait(seconds):
+            raise ClientGoneError
+
+    def _receive(self, limit: int = 256 * 1024) -> bytes:
         try:
-            data = self._socket.recv(256 * 1024)
+            data = self._socket.recv(limit)
         except ConnectionError as problem:
             raise ClientGoneError from problem
         if not data:

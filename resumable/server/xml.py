@@ -37,9 +37,9 @@ def timestamp(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def quoted_if(encoding_type: str, value: str) -> str:
-    """Return a key as a listing prints it under the encoding the client asked for."""
-    return quote(value, safe="-_.~/*") if encoding_type == "url" else value
+def name(tag: str, value: str, encoding_type: str) -> str:
+    """Return an element that holds a key, under the encoding the client asked for."""
+    return text(tag, quote(value, safe="-_.~/*") if encoding_type == "url" else value)
 
 
 def error_document(error: OssError, request_id: str, host: str) -> bytes:

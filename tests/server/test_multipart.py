@@ -187,6 +187,7 @@ def test_forbidden_overwrite_is_refused_at_every_step(client: RawClient) -> None
     ):
         assert (reply.status, reply.code) == (409, "FileAlreadyExists")
     assert client.call("GET", "/key").body == b"already here"
+    assert client.call("GET", f"/key?uploadId={upload_id}").all("PartNumber") == ["1"]
     assert client.complete(upload_id, [(1, etag)]).status == 200
 
 
@@ -210,49 +211,34 @@ def test_ten_thousand_parts_complete_within_a_second(
     assert client.call("HEAD", "/key").headers["content-length"] == str(KB100 * 10_000)
 
 
-def test_part_is_copied_from_a_stretch_of_an_object(client: RawClient) -> None:
-    client.call("PUT", "/%E6%BA%90%20x", b"0123456789")
-    upload_id = client.initiate()
-    target = f"/key?partNumber=1&uploadId={upload_id}"
-    source = {"x-oss-copy-source": "/bucket/%E6%BA%90%20x"}
-    whole = client.call("PUT", target, headers=source)
-    assert whole.find("ETag") == '"781E5E245D69B566979B86E28D23F2C7"'
-    piece = client.call("PUT", target, headers=source | {"x-oss-copy-source-range": "bytes=2-4"})
-    assert client.complete(upload_id, [(1, piece.find("ETag"))]).status == 200
-    assert client.call("GET", "/key").body == b"234"
-
-
-@pytest.mark.parametrize(
-    ("headers", "status", "code"),
-    [
-        ({"x-oss-copy-source": "/bucket/absent"}, 404, "NoSuchKey"),
-        ({"x-oss-copy-source": "/nobucket/absent"}, 404, "NoSuchBucket"),
-        ({"x-oss-copy-source": "/bucket/%FF"}, 400, "InvalidArgument"),
-        ({"x-oss-copy-source": "nonsense"}, 400, "InvalidArgument"),
-        ({"x-oss-copy-source-range": "bytes=2-99"}, 416, "InvalidRange"),
-        ({"x-oss-copy-source-range": "bytes=2-"}, 400, "InvalidArgument"),
-        ({"x-oss-copy-source-if-match": '"OTHER"'}, 412, "PreconditionFailed"),
-        (
-            {"x-oss-copy-source-if-unmodified-since": "Wed, 08 Jul 2020 16:57:01 GMT"},
-            412,
-            "PreconditionFailed",
-        ),
-    ],
-)
-def test_copy_of_what_is_not_there_is_refused(
-    client: RawClient, headers: dict[str, str], status: int, code: str
+def test_parts_of_a_sequential_upload_come_in_order(
+    client: RawClient, blobs: Callable[[], int]
 ) -> None:
-    client.call("PUT", "/source", b"0123456789")
+    client.call("PUT", "/source", b"source")
+    upload_id = client.call("POST", "/key?uploads&sequential").find("UploadId")
+    for number in (2, 4, 4, 5):
+        client.put_part(upload_id, number, bytes([number]) * KB100)
+    for headers in ({}, {"x-oss-copy-source": "/bucket/source"}):
+        for number in (1, 3, 4):
+            target = f"/key?partNumber={number}&uploadId={upload_id}"
+            late = client.call("PUT", target, b"" if headers else b"late", headers)
+            assert (late.status, late.code) == (400, "PartNotSequential")
+    assert blobs() == 4
+    assert client.call("GET", f"/key?uploadId={upload_id}").all("PartNumber") == ["2", "4", "5"]
+
+
+def test_other_uploads_take_their_parts_in_any_order(client: RawClient) -> None:
     upload_id = client.initiate()
-    fields = {"x-oss-copy-source": "/bucket/source"} | headers
-    reply = client.call("PUT", f"/key?partNumber=1&uploadId={upload_id}", headers=fields)
-    assert (reply.status, reply.code) == (status, code)
+    for number in (2, 1, 3):
+        client.put_part(upload_id, number, b"x")
 
 
-@pytest.mark.parametrize(
-    ("limit", "status"), [("819199", 400), ("819200", 200), ("838860801", 400), ("fast", 400)]
-)
-def test_traffic_limit_out_of_range_is_refused(client: RawClient, limit: str, status: int) -> None:
-    target = f"/key?partNumber=1&uploadId={client.initiate()}"
-    reply = client.call("PUT", target, b"x", {"x-oss-traffic-limit": limit})
-    assert (reply.status, reply.code) == (status, "InvalidArgument" if status == 400 else "")
+def test_requester_who_pays_is_welcome(client: RawClient) -> None:
+    payer = {"x-oss-request-payer": "requester"}
+    upload_id = client.initiate(headers=payer)
+    target = f"/key?partNumber=1&uploadId={upload_id}"
+    etag = client.call("PUT", target, b"x", payer).headers["etag"]
+    assert client.call("GET", f"/key?uploadId={upload_id}", headers=payer).status == 200
+    assert client.complete(upload_id, [(1, etag)], headers=payer).status == 200
+    for method in ("HEAD", "GET", "PUT"):
+        assert client.call(method, "/key", headers=payer).status == 200

@@ -204,7 +204,13 @@ def test_bucket_can_be_made_and_located(client: RawClient) -> None:
 
 @pytest.mark.parametrize(
     ("method", "target"),
-    [("PUT", "/key?acl"), ("POST", "/key?append&position=0"), ("GET", "/"), ("PATCH", "/key")],
+    [
+        ("PUT", "/key?acl"),
+        ("POST", "/key?append&position=0"),
+        ("GET", "/?bucketInfo"),
+        ("DELETE", "/"),
+        ("PATCH", "/key"),
+    ],
 )
 def test_what_is_not_implemented_says_so(client: RawClient, method: str, target: str) -> None:
     reply = client.call(method, target)

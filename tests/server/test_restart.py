@@ -1,8 +1,10 @@
 """What was acknowledged survives the death of the server; what was not leaves no trace."""
 
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,3 +87,15 @@ def test_taken_port_is_an_error_that_holds_nothing(tmp_path: Path) -> None:
             server.start()
     with LocalServer(tmp_path):
         pass
+
+
+def test_uploads_of_an_earlier_version_go_on(tmp_path: Path) -> None:
+    """The table of uploads had no column for `sequential` at first."""
+    with LocalServer(tmp_path) as server, RawClient(server.port) as client:
+        upload_id = client.initiate()
+        etag = client.put_part(upload_id, 1, b"x")
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite")) as database:
+        database.execute("ALTER TABLE uploads DROP COLUMN sequential")
+    with LocalServer(tmp_path) as server, RawClient(server.port) as client:
+        assert client.complete(upload_id, [(1, etag)]).status == 200
+        client.call("POST", "/key?uploads&sequential")

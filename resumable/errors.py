@@ -25,9 +25,10 @@
         ├── NoSuchUploadError               404: completed, aborted or expired
         ├── NoSuchKeyError                  404: no such object
         ├── InvalidPartError                400: a part named at Complete is not there
-        ├── PartNotSequentialError          400: a sequential upload got a part out of order
+        ├── PartNotSequentialError          400 or 409: a sequential upload has no place for a part
         ├── InvalidDigestError              400: the body arrived damaged
         ├── FileAlreadyExistsError          409: overwriting was forbidden
+        ├── NotModifiedError                304: a condition on a read or copy does not hold
         ├── PreconditionFailedError         412: a condition of the request does not hold
         └── SlowDownError                   429 or 503: too many requests
 
@@ -186,23 +187,26 @@ class ServerError(ResumableError):
         status: The HTTP status.
         code: The error code of the answer, such as `AccessDenied`; empty if it had none.
         ec: The finer error code (EC) to look up in the OSS documentation, or empty.
+        host_id: The host the server says was addressed, or empty.
         retry_after: Seconds the server asks to wait before the next try, or None.
         server_time: The server's clock at the answer (seconds since the epoch), or None.
     """
 
     fault: Fault = "server"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an answer tells, each by its name
         self,
         message: str = "",
         *,
         status: int = 0,
         code: str = "",
         ec: str = "",
+        host_id: str = "",
         request_id: str = "",
         advice: str = "",
     ) -> None:
         super().__init__(message, request_id=request_id, advice=advice)
+        self.host_id = host_id
         self.status = status
         self.code = code
         self.ec = ec
@@ -252,7 +256,11 @@ class InvalidPartError(ServerError):
 
 
 class PartNotSequentialError(ServerError):
-    """400 PartNotSequential: a part of a sequential upload was sent out of order."""
+    """A part of a sequential upload was sent out of order or again.
+
+    400 PartNotSequential: later parts are there. 409 PartAlreadyExist: it is there itself, and
+    cannot be replaced.
+    """
 
 
 class InvalidDigestError(ServerError):
@@ -263,6 +271,12 @@ class InvalidDigestError(ServerError):
 
 class FileAlreadyExistsError(ServerError):
     """409 FileAlreadyExists: the object exists and overwriting was forbidden."""
+
+    fault: Fault = "caller"
+
+
+class NotModifiedError(ServerError):
+    """304: the object is the one that `if_none_match` or `if_modified_since` excludes."""
 
     fault: Fault = "caller"
 

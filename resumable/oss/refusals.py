@@ -13,6 +13,7 @@ from resumable.errors import (
     InvalidPartError,
     NoSuchKeyError,
     NoSuchUploadError,
+    NotModifiedError,
     PartNotSequentialError,
     PreconditionFailedError,
     ServerError,
@@ -28,6 +29,7 @@ _BY_CODE: dict[str, type[ServerError]] = {
     "InvalidPart": InvalidPartError,
     "NoSuchKey": NoSuchKeyError,
     "NoSuchUpload": NoSuchUploadError,
+    "PartAlreadyExist": PartNotSequentialError,
     "PartNotSequential": PartNotSequentialError,
     "PreconditionFailed": PreconditionFailedError,
     "RequestTimeTooSkewed": ClockSkewError,
@@ -38,6 +40,7 @@ _BY_CODE: dict[str, type[ServerError]] = {
 }
 _BY_STATUS: dict[int, type[ServerError]] = {
     203: CallbackFailedError,
+    304: NotModifiedError,
     403: AccessDeniedError,
     412: PreconditionFailedError,
     429: SlowDownError,
@@ -65,6 +68,7 @@ def refusal(request: Request, answer: Answer) -> ServerError:
         status=answer.status,
         code=code,
         ec=told.text("EC") if told else "",
+        host_id=told.text("HostId")[:_MAX_MESSAGE] if told else "",
         request_id=answer.request_id or (told.text("RequestId") if told else ""),
         advice=_ADVICE.get(kind, ""),
     )
@@ -82,6 +86,8 @@ def _default(request: Request, answer: Answer, code: str) -> type[ServerError]:
 
 
 def _reason(answer: Answer) -> str:
+    if answer.status == 304:
+        return "the object is as it was"
     if 300 <= answer.status < 400:
         return "the server redirects elsewhere, which is never followed; check the endpoint"
     return "the answer gives no reason"

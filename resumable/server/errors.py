@@ -64,6 +64,11 @@ REFUSALS: Mapping[str, Refusal] = {
     ),
     "NoSuchVersion": Refusal(404, "The specified version does not exist.", "0026-00000003"),
     "NotImplemented": Refusal(501, "This local server does not implement the request."),
+    "PartAlreadyExist": Refusal(
+        409,
+        "The part of a sequential upload exists already.",
+        "0042-00000108",
+    ),
     "PartNotSequential": Refusal(
         400,
         "Parts of a sequential upload have to come in ascending order.",

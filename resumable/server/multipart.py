@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote
 
 from resumable.server import xml
-from resumable.server.blobs import Segment, StoredBytes
-from resumable.server.checksums import combine_crc64, multipart_etag
+from resumable.server.blobs import PinnedContent, Segment, StoredBytes
+from resumable.server.checksums import Digester, combine_crc64, multipart_etag
 from resumable.server.errors import OssError
 from resumable.server.messages import Answer, Request
 from resumable.server.metadata import acl_header, encryption_headers, kept_headers
@@ -70,7 +70,7 @@ def complete(request: Request, store: Store) -> Answer:
     acl = acl_header(request)
     upload = store.get_upload(request.bucket, request.key, request.upload_id)
     stored = store.complete_upload(
-        upload, _assembler(upload, acl, wanted), forbid_overwrite(request)
+        upload, _assembler(store, upload, acl, wanted), forbid_overwrite(request)
     )
     record = stored.record
     location = f"http://{request.host}/{quote(f'{request.bucket}/{request.key}')}"
@@ -130,11 +130,15 @@ def _named(request: Request) -> Iterator[str]:
 
 
 def _assembler(
-    upload: UploadRecord, acl: Mapping[str, str], wanted: list[tuple[int, str]] | None
+    store: Store,
+    upload: UploadRecord,
+    acl: Mapping[str, str],
+    wanted: list[tuple[int, str]] | None,
 ) -> Callable[[list[PartRecord]], StoredObject]:
     def assemble(parts: list[PartRecord]) -> StoredObject:
         chosen = parts if wanted is None else _choose(parts, wanted)
         _check_sizes(chosen)
+        segments = tuple(Segment(part.blob, part.size) for part in chosen)
         record = ObjectRecord(
             bucket=upload.bucket,
             key=upload.key,
@@ -143,12 +147,22 @@ def _assembler(
             crc64=combine_crc64((part.crc64, part.size) for part in chosen),
             size=sum(part.size for part in chosen),
             modified=time.time(),
-            content_md5="",
+            content_md5=_whole_md5(store, segments) if upload.sequential else "",
             headers={**upload.headers, **acl},
         )
-        return StoredObject(record, tuple(Segment(part.blob, part.size) for part in chosen))
+        return StoredObject(record, segments)
 
     return assemble
+
+
+def _whole_md5(store: Store, segments: tuple[Segment, ...]) -> str:
+    content, digester = PinnedContent(store.blobs, segments), Digester()
+    try:
+        for block in content.blocks():
+            digester.update(block)
+    finally:
+        content.close()
+    return digester.digest().content_md5
 
 
 def _choose(parts: list[PartRecord], wanted: list[tuple[int, str]]) -> list[PartRecord]:

@@ -173,18 +173,21 @@ def replace_part(rows: sqlite3.Connection, upload: UploadRecord, part: PartRecor
     """Put a part in place of the one with its number; return the blobs of that one.
 
     Raises:
-        OssError: PartNotSequential when the upload wants its parts in order and has later ones.
+        OssError: PartAlreadyExist or PartNotSequential when the upload wants its parts in order and
+            has this one or later ones.
     """
     values = (part.number, part.blob, part.size, part.etag, str(part.crc64), part.modified)
+    replaced = rows.execute(
+        "SELECT blob FROM parts WHERE upload = ? AND number = ?", (upload.upload_id, part.number)
+    ).fetchall()
     if upload.sequential:
+        if replaced:
+            raise OssError("PartAlreadyExist", PartNumber=str(part.number))
         highest = rows.execute(
             "SELECT max(number) FROM parts WHERE upload = ?", (upload.upload_id,)
         ).fetchone()[0]
         if highest is not None and part.number < highest:
             raise OssError("PartNotSequential", PartNumber=str(highest))
-    replaced = rows.execute(
-        "SELECT blob FROM parts WHERE upload = ? AND number = ?", (upload.upload_id, part.number)
-    ).fetchall()
     rows.execute(
         "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)", (upload.upload_id, *values)
     )

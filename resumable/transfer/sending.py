@@ -1,6 +1,6 @@
 """Bringing the parts of a work list to the server, several at a time."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Event
@@ -10,16 +10,18 @@ from resumable.core.checkpoint import PartRecord
 from resumable.core.headers import RoutedHeaders
 from resumable.core.integrity import PartDigest, PartHasher
 from resumable.core.plan import Part
-from resumable.core.reconcile import Candidate, WorkList
+from resumable.core.reconcile import Candidate, ListedPart, WorkList
 from resumable.errors import (
     IntegrityError,
     InvalidDigestError,
+    PartNotSequentialError,
     ResumableError,
     TransferCancelledError,
 )
 from resumable.oss.bucket import Bucket
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.client import Controls
+from resumable.oss.results import UploadedPart
 from resumable.transfer.checkpoints import Ledger
 from resumable.transfer.fileparts import FilePart, Watch
 from resumable.transfer.files import SourceFile, SourceReader
@@ -123,7 +125,8 @@ class PartSender:
         self._source = source
         self._key = key
         self._ledger = ledger
-        self._headers: Mapping[str, str] = headers.part
+        self._headers = headers.part
+        self._every = headers.every
 
     def work_off(self, work: WorkList) -> None:
         """Bring all parts to the server, recording each once it is acknowledged.
@@ -161,17 +164,37 @@ class PartSender:
     def _send(self, part: Part, reader: SourceReader) -> None:
         run, number = self._run, part.number
         data = FilePart(reader, part, run.watch(number, last=self._source.check))
-        with suspecting(self._source):
-            sent = run.bucket.upload_part(
-                self._key,
-                self._ledger.upload_id,
-                number,
-                data,
-                content_md5=run.wishes.content_md5,
-                headers=self._headers,
-            )
+        try:
+            with suspecting(self._source):
+                sent: UploadedPart | ListedPart = run.bucket.upload_part(
+                    self._key,
+                    self._ledger.upload_id,
+                    number,
+                    data,
+                    content_md5=run.wishes.content_md5,
+                    headers=self._headers,
+                )
+        except PartNotSequentialError as error:
+            sent = self._brought_by_a_lost_try(part, data.digest(), error)
         self._record(number, sent.etag, data.digest())
         run.meter.sent(number, part.size)
+
+    def _brought_by_a_lost_try(
+        self, part: Part, digest: PartDigest, error: PartNotSequentialError
+    ) -> ListedPart:
+        """A sequential upload takes no part twice: it may have this one already."""
+        page = self._run.bucket.list_parts(
+            self._key,
+            self._ledger.upload_id,
+            max_parts=1,
+            part_number_marker=part.number - 1,
+            headers=self._every,
+        )
+        for there in page.parts:
+            candidate = Candidate(part, there.etag, there.crc64)
+            if there.number == part.number and candidate.matches(digest):
+                return there
+        raise error
 
     def _record(self, number: int, etag: str, digest: PartDigest) -> None:
         self._ledger.record(

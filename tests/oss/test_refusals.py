@@ -16,9 +16,12 @@ from resumable.errors import (
     InvalidPartError,
     NoSuchKeyError,
     NoSuchUploadError,
+    NotModifiedError,
+    PartNotSequentialError,
     PreconditionFailedError,
     ServerError,
     SlowDownError,
+    TokenExpiredError,
 )
 from resumable.oss.messages import Answer, Request
 from resumable.oss.refusals import refusal
@@ -55,8 +58,10 @@ CODES: list[tuple[int, str, type[ServerError], bool]] = [
     (403, "AccessDenied", AccessDeniedError, False),
     (403, "InvalidAccessKeyId", AccessDeniedError, False),
     (403, "SignatureDoesNotMatch", AccessDeniedError, False),
-    (403, "SecurityTokenExpired", AccessDeniedError, False),
+    (403, "SecurityTokenExpired", TokenExpiredError, False),
     (403, "RequestTimeTooSkewed", ClockSkewError, False),  # the client corrects its clock first
+    (400, "PartNotSequential", PartNotSequentialError, False),
+    (409, "PartAlreadyExist", PartNotSequentialError, False),
     (404, "NoSuchUpload", NoSuchUploadError, False),
     (404, "NoSuchKey", NoSuchKeyError, False),
     (404, "NoSuchBucket", ServerError, False),
@@ -102,7 +107,7 @@ def test_error_on_head_is_read_from_its_header(
     [
         (203, CallbackFailedError),
         (301, ServerError),
-        (304, ServerError),
+        (304, NotModifiedError),
         (307, ServerError),
         (400, ServerError),
         (403, AccessDeniedError),
@@ -234,3 +239,8 @@ def test_any_refusal_is_a_server_error(status: int, body: bytes, encoded: str) -
         error = refused(status, body, headers, request)
         assert isinstance(error, ServerError)
         assert error.status == status
+
+
+def test_host_id_is_told() -> None:
+    assert refused(404, document("NoSuchKey")).host_id == "h"
+    assert refused(500).host_id == ""

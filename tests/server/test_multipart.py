@@ -216,15 +216,27 @@ def test_parts_of_a_sequential_upload_come_in_order(
 ) -> None:
     client.call("PUT", "/source", b"source")
     upload_id = client.call("POST", "/key?uploads&sequential").find("UploadId")
-    for number in (2, 4, 4, 5):
+    for number in (2, 4, 5):
         client.put_part(upload_id, number, bytes([number]) * KB100)
     for headers in ({}, {"x-oss-copy-source": "/bucket/source"}):
-        for number in (1, 3, 4):
+        for number in (1, 2, 3, 4, 5):
             target = f"/key?partNumber={number}&uploadId={upload_id}"
             late = client.call("PUT", target, b"" if headers else b"late", headers)
-            assert (late.status, late.code) == (400, "PartNotSequential")
+            there = number in (2, 4, 5)
+            assert (late.status, late.code) == (
+                (409, "PartAlreadyExist") if there else (400, "PartNotSequential")
+            )
     assert blobs() == 4
     assert client.call("GET", f"/key?uploadId={upload_id}").all("PartNumber") == ["2", "4", "5"]
+
+
+def test_object_of_a_sequential_upload_has_its_md5(client: RawClient) -> None:
+    parts = [b"a" * KB100, b"b"]
+    for query, told in (("uploads&sequential", md5_header(b"".join(parts))), ("uploads", None)):
+        upload_id = client.call("POST", f"/key?{query}").find("UploadId")
+        etags = [client.put_part(upload_id, n, part) for n, part in enumerate(parts, start=1)]
+        client.complete(upload_id, list(enumerate(etags, start=1)))
+        assert client.call("HEAD", "/key").headers.get("content-md5") == told
 
 
 def test_other_uploads_take_their_parts_in_any_order(client: RawClient) -> None:

@@ -15,10 +15,15 @@ from .steps import (
     KEY,
     SIZE,
     change_byte,
+    checkpoint_path,
+    fault,
+    gate,
     interrupted,
     is_known,
+    load,
     open_uploads,
     stopped_before_complete,
+    under_way,
     upload,
 )
 
@@ -42,8 +47,8 @@ def test_run_that_was_interrupted_goes_on_in_order(
     assert (parts_sent(server.log), result.parts_reused) == ([3, 4, 5], 2)
 
 
-@pytest.mark.parametrize("part", [1, 3])
-def test_part_that_changed_before_the_last_begins_the_upload_anew(
+@pytest.mark.parametrize("part", [1, 3, 5])
+def test_part_that_changed_begins_the_upload_anew(
     server: LocalServer, bucket: Bucket, folder: Path, part: int
 ) -> None:
     file = make_file(folder, SIZE)
@@ -55,15 +60,6 @@ def test_part_that_changed_before_the_last_begins_the_upload_anew(
     assert open_uploads(bucket) == []
 
 
-def test_last_part_that_changed_is_replaced(
-    server: LocalServer, bucket: Bucket, folder: Path
-) -> None:
-    file = make_file(folder, SIZE)
-    stopped_before_complete(server, bucket, file, sequential=True)
-    change_byte(file, SIZE - 1)
-    assert upload(bucket, file, sequential=True).parts_reused == 4
-
-
 def test_other_order_than_before_begins_the_upload_anew(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
@@ -71,6 +67,29 @@ def test_other_order_than_before_begins_the_upload_anew(
     old = interrupted(server, bucket, file, parts=2)
     assert upload(bucket, file, sequential=True).bytes_sent == SIZE
     assert not is_known(bucket, old)
+
+
+@pytest.mark.parametrize("content_md5", [True, False])
+def test_part_whose_answer_was_lost_is_not_sent_for_ever(
+    server: LocalServer, bucket: Bucket, folder: Path, content_md5: bool
+) -> None:
+    file = make_file(folder, SIZE)
+    server.faults.add(fault("UploadPart", {"drop": "after_success"}, skip=1))
+    result = upload(bucket, file, sequential=True, content_md5=content_md5)
+    assert (result.bytes_sent, requests(server)["InitiateMultipartUpload"]) == (SIZE, 1)
+
+
+def test_part_that_another_run_brought_is_not_taken_for_ours(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    server.faults.add(fault("UploadPart", gate("second"), skip=1, times=1))
+    with under_way(server, lambda: upload(bucket, file, sequential=True)) as run:
+        server.faults.wait_reached("second")
+        bucket.upload_part(KEY, load(checkpoint_path(file)).upload_id, 2, b"x" * PART)
+        server.faults.release("second")
+        assert run.result().bytes_sent == SIZE
+    assert requests(server)["InitiateMultipartUpload"] == 2
 
 
 def test_sequential_upload_that_is_named_is_not_given_up(

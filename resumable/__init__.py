@@ -26,6 +26,7 @@ from resumable.errors import (
     NetworkError,
     NoSuchKeyError,
     NoSuchUploadError,
+    NotModifiedError,
     PartNotSequentialError,
     PartSizeError,
     PreconditionFailedError,
@@ -35,6 +36,7 @@ from resumable.errors import (
     ServerError,
     SlowDownError,
     SourceChangedError,
+    TokenExpiredError,
     TransferCancelledError,
     TransferLockedError,
 )
@@ -42,6 +44,7 @@ from resumable.oss.bodies import FileSlice
 from resumable.oss.bucket import Bucket
 from resumable.oss.callback import Callback
 from resumable.oss.credentials import Credentials
+from resumable.oss.endpoint import endpoint_for
 from resumable.oss.options import (
     CompleteOptions,
     InitiateOptions,
@@ -96,6 +99,7 @@ __all__ = [
     "NetworkError",
     "NoSuchKeyError",
     "NoSuchUploadError",
+    "NotModifiedError",
     "ObjectHead",
     "Part",
     "PartNotSequentialError",
@@ -115,6 +119,7 @@ __all__ = [
     "SlowDownError",
     "SourceChangedError",
     "StoredObject",
+    "TokenExpiredError",
     "TransferCancelledError",
     "TransferLockedError",
     "UploadResult",
@@ -124,6 +129,7 @@ __all__ = [
     "abort_checkpoint",
     "abort_upload",
     "determine_part_size",
+    "endpoint_for",
     "read_checkpoint",
     "split_by_part_num",
     "split_by_part_size",

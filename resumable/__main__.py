@@ -6,6 +6,14 @@ import sys
 def main() -> int:
     """Run the command line; return the exit code."""
     try:
+        return _run()
+    except KeyboardInterrupt:  # before or after the commands, which say themselves what is kept
+        sys.stderr.write("resumable: stopped\n")
+        return 130
+
+
+def _run() -> int:
+    try:
         from resumable.cli.app import run  # noqa: PLC0415 - the library does without click
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "resumable":

@@ -10,6 +10,19 @@ from resumable.server import LocalServer
 from tests.support import local_bucket
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_files_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the configuration files of whoever runs the tests out of them."""
+    home = str(tmp_path_factory.mktemp("home"))
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("HOME", "USERPROFILE"):
+            environment.setenv(name, home)
+        for program in ("OSSUTIL", "ALIBABA_CLOUD"):
+            environment.delenv(f"{program}_CONFIG_FILE", raising=False)
+            environment.delenv(f"{program}_PROFILE", raising=False)
+        yield
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LocalServer]:
     """A local server of this test's own, on a free port."""

@@ -78,6 +78,8 @@ LAYERS: Mapping[str, Layer] = {
 OS_NAMES: Mapping[str, frozenset[str]] = {
     "core": words(""),
     "oss": words("environ"),
+    # The configuration files of other programs are read, and nothing else is done to them.
+    "oss.configfiles": words("O_RDONLY close environ fstat name open path"),
     "transfer": words("PathLike cpu_count environ fspath getpid name path"),
     # filelock hands its callback the descriptor of the lock it has just taken.
     "transfer.checkpoints": words(
@@ -85,6 +87,7 @@ OS_NAMES: Mapping[str, frozenset[str]] = {
     ),
 }
 FREE_OF_OS_RULE = words("transfer.files oss.transport")
+OPENS_FILES = words("transfer.files oss.configfiles")
 PATH_METHODS = words(
     "chmod hardlink_to mkdir read_bytes read_text rename rmdir symlink_to touch unlink "
     "write_bytes write_text"
@@ -181,7 +184,7 @@ class Checker:
         return ""
 
     def _is_kept_from_files(self) -> bool:
-        return self.top in ("core", "oss", "transfer") and self.name != "transfer.files"
+        return self.top in ("core", "oss", "transfer") and self.name not in OPENS_FILES
 
     def attributes_of(self, module: str) -> set[str]:
         """What is taken from a module as `module.name`."""
@@ -288,6 +291,11 @@ VIOLATIONS = {
     "oss opens sockets outside transport": ("oss.client", "import socket"),
     "oss reads files": ("oss.credentials", "text = open('x').read()"),
     "oss reads files by path": ("oss.credentials", "text = home.read_text()"),
+    "configuration files are written by path": (
+        "oss.configfiles",
+        "import os\nos.replace('a', 'b')",
+    ),
+    "configuration files are removed": ("oss.configfiles", "from os import unlink"),
     "oss removes files": ("oss.credentials", "import os\nos.unlink('x')"),
     "transfer imports the face": ("transfer.upload", "import resumable"),
     "transfer imports the server": ("transfer.upload", "from resumable.server import LocalServer"),
@@ -327,6 +335,7 @@ def test_checker_catches(name: str, source: str) -> None:
 ALLOWED = {
     "core is pure": ("core.plan", "import re\nfrom resumable.errors import PartSizeError"),
     "oss reads the environment": ("oss.credentials", "import os\nos.environ.get('X')"),
+    "configuration files are read": ("oss.configfiles", "import os\nopen(os.open('x', 0))"),
     "transport opens sockets": ("oss.transport", "import socket, requests, urllib3"),
     "files opens files": ("transfer.files", "import os\nopen('x')\nos.replace('a', 'b')"),
     "transfer takes paths": ("transfer.upload", "import os\nos.path.abspath(os.fspath('x'))"),

@@ -1,25 +1,48 @@
-"""The `resumable` command and what its exit codes mean."""
+"""The `resumable` command."""
 
+import io
 import logging
+import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import click
 
 import resumable
+from resumable.cli.aborting import abort
+from resumable.cli.cleaning import clean
 from resumable.cli.copying import cp
 from resumable.cli.demo import demo
+from resumable.cli.exit_codes import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    LOCKED,
+    RUN_AGAIN,
+    TERMINATED,
+    WRONG_CALL,
+    exit_code,
+)
+from resumable.cli.parts import parts
+from resumable.cli.rendering import complain
 from resumable.cli.serving import serve
 from resumable.cli.status import status
+from resumable.cli.uploads import uploads
 
-DONE = 0
-FAILED = 1
-WRONG_CALL = 2
-RUN_AGAIN = 3
-LOCKED = 4
-INTERRUPTED = 130
-TERMINATED = 143
+__all__ = [
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "LOCKED",
+    "RUN_AGAIN",
+    "TERMINATED",
+    "WRONG_CALL",
+    "app",
+    "exit_code",
+    "run",
+]
 
 
 class _Terminated(KeyboardInterrupt):
@@ -32,7 +55,8 @@ class _Terminated(KeyboardInterrupt):
 def app(verbose: bool) -> None:
     """Move large files to Alibaba Cloud OSS so that a crash costs at most the parts in flight.
 
-    The access key comes from OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and OSS_SESSION_TOKEN.
+    The access key comes from OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and OSS_SESSION_TOKEN, or
+    else from ~/.ossutilconfig or ~/.aliyun/config.json.
     """
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -40,35 +64,46 @@ def app(verbose: bool) -> None:
     )
 
 
-for _command in (cp, status, serve, demo):
+for _command in (cp, status, uploads, parts, abort, clean, serve, demo):
     app.add_command(_command)
 
 
 def run() -> int:
     """Run the command line with the arguments of the process; return the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    _print_what_the_terminal_cannot()
     try:
         code = app.main(prog_name="resumable", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return WRONG_CALL if isinstance(error, click.UsageError) else FAILED
     except resumable.ResumableError as error:
-        sys.stderr.write(f"resumable: {error}\n")
+        complain(str(error))
         return exit_code(error)
+    except OSError as error:  # of a local file it would have been a LocalFileError
+        _give_up_output()
+        complain(f"the output cannot be written: {error}")
+        return FAILED
     except (click.Abort, KeyboardInterrupt) as stopped:
         by_signal = stopped.__cause__ or stopped.__context__ or stopped
-        sys.stderr.write("resumable: stopped\n")
+        complain("stopped")
         return TERMINATED if isinstance(by_signal, _Terminated) else INTERRUPTED
     return code if isinstance(code, int) else DONE
 
 
-def exit_code(error: resumable.ResumableError) -> int:
-    """The exit code for an error: what a script or a cron job has to do about it."""
-    if isinstance(error, resumable.InvalidArgumentError | resumable.CredentialsError):
-        return WRONG_CALL
-    if isinstance(error, resumable.TransferLockedError):
-        return LOCKED
-    return RUN_AGAIN if error.retryable else FAILED
+def _print_what_the_terminal_cannot() -> None:
+    """A character that the terminal's encoding lacks is escaped, and no reason to fail."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _give_up_output() -> None:
+    """What is still in the buffer cannot be written: it must not be tried again at the exit."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -13,11 +13,32 @@ _T = TypeVar("_T")
 Connect = Callable[[str], resumable.Bucket]
 
 
+def _placed(command: Callable[..., _T]) -> Callable[..., _T]:
+    """The options that choose the endpoint; the environment is left to the library."""
+    choose = (
+        click.option(
+            "--endpoint",
+            help="Such as oss-cn-hangzhou.aliyuncs.com. Default: OSS_ENDPOINT, the configuration "
+            "files, or that of the region.",
+        ),
+        click.option(
+            "--region",
+            help="Such as cn-hangzhou. Default: OSS_REGION, the endpoint's name, or the files.",
+        ),
+        click.option(
+            "--internal", is_flag=True, help="Use the region's endpoint inside the cloud."
+        ),
+        click.option("--accelerate", is_flag=True, help="Use transfer acceleration."),
+    )
+    for option in reversed(choose):
+        command = option(command)
+    return command
+
+
 def connected(command: Callable[..., _T]) -> Callable[..., _T]:
     """Give a command these options; it gets `connect`, which makes a bucket of a name."""
 
-    @click.option("--endpoint", envvar="OSS_ENDPOINT", help="Such as oss-cn-hangzhou.aliyuncs.com.")
-    @click.option("--region", envvar="OSS_REGION", help="Such as cn-hangzhou, for signature V4.")
+    @_placed
     @click.option(
         "--signature",
         type=click.Choice(["v1", "v4"]),
@@ -35,6 +56,8 @@ def connected(command: Callable[..., _T]) -> Callable[..., _T]:
         *,
         endpoint: str | None,
         region: str | None,
+        internal: bool,
+        accelerate: bool,
         signature: Literal["v1", "v4"] | None,
         tries: int,
         **arguments: object,
@@ -44,6 +67,8 @@ def connected(command: Callable[..., _T]) -> Callable[..., _T]:
                 name,
                 endpoint=endpoint,
                 region=region,
+                internal=internal,
+                accelerate=accelerate,
                 signature_version=signature,
                 retry=resumable.RetryPolicy(attempts=tries),
             )

@@ -1,48 +1,77 @@
 """`resumable cp`: a file to an object."""
 
+import base64
 import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
 
 import click
+from click.core import ParameterSource
 
 import resumable
 from resumable.cli.connecting import Connect, connected
-from resumable.cli.parameters import ADDRESS, HEADER
-from resumable.cli.rendering import size_text
+from resumable.cli.object_options import with_object_options
+from resumable.cli.parameters import ADDRESS, HEADER, PART_SIZE, UPLOAD_ID
+from resumable.cli.rendering import printable, size_text
 
 _DEFAULT_THREADS = 4
+
+
+class _Wishes(resumable.PutOptions, total=False):
+    """Options under the names that `upload_file` has for them."""
+
+    thread_num: int
+    part_size: int | str | None
+    enable_checkpoint: bool
+    checkpoint_path: str | None
+    upload_id: str | None
+    sequential: bool
+    headers: Mapping[str, str]
+    content_md5: bool
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.argument("destination", type=ADDRESS, metavar="oss://BUCKET/KEY")
 @click.option(
-    "-j", "--threads", default=_DEFAULT_THREADS, show_default=True, help="Parts to send at once."
+    "-j",
+    "--threads",
+    "thread_num",
+    default=_DEFAULT_THREADS,
+    show_default=True,
+    help="Parts to send at once.",
 )
 @click.option(
-    "--part-size", metavar="SIZE", help="100KB to 5GB, such as 8MiB. Default: what suits the file."
+    "--part-size",
+    type=PART_SIZE,
+    metavar="SIZE",
+    help="100KB to 5GB, such as 8MiB. Default: what suits the file.",
 )
 @click.option(
     "--checkpoint/--no-checkpoint",
+    "enable_checkpoint",
     default=True,
     show_default=True,
     help="Keep FILE.cp while under way, so that the same command takes a broken upload up.",
 )
 @click.option("--checkpoint-path", metavar="PATH", help="Keep the checkpoint there instead.")
+@click.option("--upload-id", type=UPLOAD_ID, metavar="ID", help="Go on with this multipart upload.")
+@click.option("--sequential", is_flag=True, help="Send the parts in order, one at a time.")
 @click.option(
     "-H",
     "--header",
     "headers",
     type=HEADER,
     multiple=True,
+    callback=lambda _context, _parameter, pairs: dict(pairs),
     metavar="NAME:VALUE",
     help="A header of the object or the requests; may be repeated.",
 )
+@with_object_options
 @click.option(
     "--content-md5/--no-content-md5",
     default=True,
@@ -52,19 +81,14 @@ _DEFAULT_THREADS = 4
 @click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor summary.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @connected
-def cp(  # noqa: PLR0913 - one parameter an option
+def cp(
     *,
     connect: Connect,
     file: str,
     destination: tuple[str, str],
-    threads: int,
-    part_size: str | None,
-    checkpoint: bool,
-    checkpoint_path: str | None,
-    headers: tuple[tuple[str, str], ...],
-    content_md5: bool,
     quiet: bool,
     as_json: bool,
+    **wishes: Unpack[_Wishes],
 ) -> None:
     """Upload FILE. Run the same command again after a crash: only what is missing is sent.
 
@@ -73,30 +97,21 @@ def cp(  # noqa: PLR0913 - one parameter an option
     bucket_name, key = destination
     if not key or key.endswith("/"):
         key += os.path.basename(file)
+    if wishes["sequential"] and _is_default("thread_num"):
+        wishes["thread_num"] = 1
     with (
         connect(bucket_name) as bucket,
-        _told_when_stopped(file, checkpoint_path),
+        _told_when_stopped(file, wishes["checkpoint_path"]),
         _progress_bar(shown=not quiet and not as_json) as progress,
     ):
-        result = resumable.upload_file(
-            bucket,
-            key,
-            file,
-            thread_num=threads,
-            part_size=_part_size(part_size),
-            enable_checkpoint=checkpoint,
-            checkpoint_path=checkpoint_path,
-            headers=dict(headers),
-            content_md5=content_md5,
-            progress=progress,
-        )
+        result = resumable.upload_file(bucket, key, file, progress=progress, **wishes)
     if not quiet:
         click.echo(json.dumps(result_dict(result)) if as_json else summary(result))
 
 
-def _part_size(text: str | None) -> int | str | None:
-    """A number without a unit is a number of bytes, as in Python."""
-    return int(text) if text is not None and text.isdecimal() and len(text) < 20 else text
+def _is_default(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.DEFAULT
 
 
 def summary(result: resumable.UploadResult) -> str:
@@ -109,12 +124,27 @@ def summary(result: resumable.UploadResult) -> str:
         if result.resumed
         else ""
     )
-    return f"oss://{result.bucket}/{result.key}: {sent}{reused}, CRC-64 {result.crc64} verified"
+    told = f"oss://{result.bucket}/{result.key}: {sent}{reused}, CRC-64 {result.crc64} verified"
+    if result.callback_body is not None:
+        told += f", callback answered {result.callback_body.decode(errors='backslashreplace')}"
+    return printable(told)
 
 
 def result_dict(result: resumable.UploadResult) -> dict[str, Any]:
     """A result as JSON; the CRC-64 as text, since JSON numbers lose 64 bits elsewhere."""
-    return dataclasses.asdict(result) | {"crc64": str(result.crc64)}
+    return dataclasses.asdict(result) | {
+        "crc64": str(result.crc64),
+        "callback_body": _body_json(result.callback_body),
+    }
+
+
+def _body_json(body: bytes | None) -> str | dict[str, str] | None:
+    if body is None:
+        return None
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(body).decode()}
 
 
 @contextmanager

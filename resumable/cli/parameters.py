@@ -1,13 +1,26 @@
 """What the arguments and options of the commands look like, and how they are read."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 import click
 
 _T = TypeVar("_T")
+ADDRESS_BEGINS = "oss://"
 _ADDRESS = re.compile(r"oss://([^/]+)(?:/(.*))?", re.DOTALL)
+_AGE = re.compile(r"([0-9]{1,9})([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """A span of time, as it was written and in seconds."""
+
+    text: str
+    seconds: int
 
 
 class Text(click.ParamType[_T]):
@@ -41,6 +54,39 @@ def _read_header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _read_pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _read_upload_id(text: str) -> str:
+    if not text.strip():
+        raise ValueError("an upload id is not empty")  # it would address the object itself
+    return text
+
+
+def _read_part_size(text: str) -> int | str:
+    """A number without a unit is a number of bytes, as in Python."""
+    return int(text) if text.isdecimal() and len(text) < 20 else text
+
+
+def _read_moment(text: str) -> datetime | str:
+    """ISO 8601 where it is that; any other text is sent as it is."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def _read_age(text: str) -> Age:
+    match = _AGE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a number and a unit (s, m, h, d or w), such as 7d")
+    return Age(text, int(match.group(1)) * _SECONDS[match.group(2)])
+
+
 def _read_access_key(text: str) -> tuple[str, str]:
     key_id, _, secret = text.partition(":")
     if not key_id or not secret:
@@ -51,3 +97,29 @@ def _read_access_key(text: str) -> tuple[str, str]:
 ADDRESS = Text("oss://BUCKET/KEY", _read_address)
 HEADER = Text("NAME:VALUE", _read_header)
 ACCESS_KEY = Text("ID:SECRET", _read_access_key)
+PAIR = Text("NAME=VALUE", _read_pair)
+UPLOAD_ID = Text("ID", _read_upload_id)
+PART_SIZE = Text("SIZE", _read_part_size)
+MOMENT = Text("TIME", _read_moment)
+AGE = Text("AGE", _read_age)
+
+paying = click.option(
+    "--request-payer",
+    flag_value="requester",
+    default=None,
+    help="Pay for the requests, on a bucket where the requester does.",
+)
+
+
+def distinct_pairs(
+    _: click.Context, param: click.Parameter, value: Sequence[tuple[str, str]]
+) -> dict[str, str]:
+    """The pairs of an option that may be repeated; of two with one name neither can be meant.
+
+    Raises:
+        BadParameter: a name is given twice.
+    """
+    pairs = dict(value)
+    if len(pairs) < len(value):
+        raise click.BadParameter("a name is given twice", param=param)
+    return pairs

@@ -1,4 +1,9 @@
-"""How sizes and maps of parts look on a terminal."""
+"""How sizes, times, keys and maps of parts look on a terminal."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import click
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP = 1024
@@ -31,3 +36,23 @@ def part_map(done: tuple[int, ...], total: int) -> list[str]:
         for there, size in zip(cells, sizes, strict=True)
     )
     return [drawn[start : start + _MAP_WIDTH] for start in range(0, len(drawn), _MAP_WIDTH)]
+
+
+def time_text(moment: datetime | None) -> str:
+    """A moment to the second, in UTC; `-` where there is none."""
+    return "-" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def printable(text: str) -> str:
+    """The text with all escaped that would steer a terminal or break a line."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def complain(text: str) -> None:
+    """Say on standard error what went wrong, if anybody listens there."""
+    with suppress(OSError):
+        click.echo(f"resumable: {printable(text)}", err=True)

@@ -6,7 +6,7 @@ import json
 import click
 
 import resumable
-from resumable.cli.rendering import part_map, size_text
+from resumable.cli.rendering import part_map, printable, size_text
 
 
 @click.command()
@@ -35,10 +35,11 @@ def status_lines(found: resumable.CheckpointStatus) -> list[str]:
     )
     there = f"{size_text(found.bytes_done)} at the server ({percent:.0f} %)"
     count = f"{len(found.parts_done)} of {found.parts_total}, {size_text(found.part_size)} each"
-    return [
+    lines = [
         f"{found.kind} to oss://{found.bucket}/{found.key} at {found.endpoint}",
         f"upload id  {found.upload_id}",
         f"file       {size_text(found.size)}, {source}",
         f"parts      {count}; {there}",
         *(f"           {line}" for line in part_map(found.parts_done, found.parts_total)),
     ]
+    return [printable(line) for line in lines]

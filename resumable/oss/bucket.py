@@ -1,21 +1,18 @@
 """`Bucket`: one method for each REST call, and iterators that page by themselves."""
 
-import os
-import re
 import threading
 from typing import Self
 
 from resumable.errors import InvalidArgumentError
 from resumable.oss.client import Client, Controls, Target
-from resumable.oss.credentials import Credentials, CredentialsProvider, provider_of
-from resumable.oss.endpoint import Endpoint, Style, check_bucket_name
+from resumable.oss.credentials import Credentials, CredentialsProvider
+from resumable.oss.endpoint import Acceleration, Style, check_bucket_name
 from resumable.oss.multipart import MultipartCalls
 from resumable.oss.objects import ObjectCalls
 from resumable.oss.retry import RetryPolicy
+from resumable.oss.settings import Wishes, settle
 from resumable.oss.signing import SignatureVersion
 from resumable.oss.transport import Transport
-
-_REGION = re.compile(r"[a-z0-9-]{1,63}")
 
 
 class Bucket(MultipartCalls, ObjectCalls):
@@ -27,15 +24,21 @@ class Bucket(MultipartCalls, ObjectCalls):
     Args:
         name: The bucket's name: 3 to 63 lower-case letters, digits and hyphens.
         endpoint: `https://oss-cn-hangzhou.aliyuncs.com` or the like; HTTPS if it has no scheme.
-            Default: `OSS_ENDPOINT` from the environment.
-        region: `cn-hangzhou` or the like, for signature V4. Default: `OSS_REGION`, else what
-            the endpoint's name tells.
-        credentials: An access key, or a callable that gives one and is asked before each
-            request. Default: `OSS_ACCESS_KEY_ID`, `OSS_ACCESS_KEY_SECRET` and
-            `OSS_SESSION_TOKEN` from the environment.
+            Default: `OSS_ENDPOINT`, else what the configuration files say, else that of the
+            region.
+        region: `cn-hangzhou` or the like, for signature V4 and, without an endpoint, to derive
+            that. Default: `OSS_REGION`, else what the endpoint's name tells, else what the
+            configuration files say, if they are read.
+        credentials: An access key, or a callable that gives one. It is asked again some minutes
+            before `expires_at` or, without one, before each request; and after a refusal that
+            a new key may cure. Default: `OSS_ACCESS_KEY_ID`, `OSS_ACCESS_KEY_SECRET` and
+            `OSS_SESSION_TOKEN`, else `~/.ossutilconfig`, else `~/.aliyun/config.json`.
         signature_version: `v1` or `v4`. Default: `v4` where the region is known.
         style: How the bucket is addressed: `virtual`, `path` or `cname`. Default: `path` for an
             IP address and localhost, else `virtual`.
+        internal: Use the endpoint for machines inside Alibaba Cloud, in the same region.
+        accelerate: Use transfer acceleration, which must be enabled for the bucket; `overseas`
+            for its endpoint outside the Chinese mainland.
         retry: How often and how patiently requests are tried again.
         connect_timeout: Seconds to wait for a connection.
         timeout: Seconds without a byte moving before a request fails.
@@ -55,29 +58,26 @@ class Bucket(MultipartCalls, ObjectCalls):
         credentials: Credentials | CredentialsProvider | None = None,
         signature_version: SignatureVersion | None = None,
         style: Style | None = None,
+        internal: bool = False,
+        accelerate: Acceleration = False,
         retry: RetryPolicy | None = None,
         connect_timeout: float = 10.0,
         timeout: float = 60.0,
         ca_bundle: str | None = None,
     ) -> None:
-        endpoint = endpoint or os.environ.get("OSS_ENDPOINT")
-        if not endpoint:
-            raise InvalidArgumentError("no endpoint: give endpoint= or set OSS_ENDPOINT")
-        place = Endpoint.parse(endpoint, style=style)
-        region = region or os.environ.get("OSS_REGION") or place.region
+        check_bucket_name(name)
         if not all(_is_patience(seconds) for seconds in (connect_timeout, timeout)):
             raise InvalidArgumentError("connect_timeout and timeout are seconds, more than 0")
-        if region and not _REGION.fullmatch(region):
-            raise InvalidArgumentError(f"{region!r} is not a region, such as cn-hangzhou")
-        version: SignatureVersion = signature_version or ("v4" if region else "v1")
-        if version not in ("v1", "v4") or (version == "v4" and not region):
+        found = settle(Wishes(endpoint, region, style, internal, accelerate, credentials))
+        version: SignatureVersion = signature_version or ("v4" if found.region else "v1")
+        if version not in ("v1", "v4") or (version == "v4" and not found.region):
             raise InvalidArgumentError(
                 f"signature {version!r} needs a region" if version == "v4" else "v1 or v4 only",
                 advice="Give region= or set OSS_REGION",
             )
-        target = Target(check_bucket_name(name), place, region, version)
+        target = Target(name, found.endpoint, found.region, version)
         transport = Transport(connect_timeout, timeout, ca_bundle)
-        self._client = Client(target, provider_of(credentials), transport, retry or RetryPolicy())
+        self._client = Client(target, found.keys, transport, retry or RetryPolicy())
         self._controls = Controls()
 
     @property
@@ -86,6 +86,8 @@ class Bucket(MultipartCalls, ObjectCalls):
         return str(self._client.target.endpoint)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_client"):  # an error's traceback may show a half-made one
+            return "Bucket(...)"
         return f"Bucket({self.name!r}, endpoint={self.endpoint!r})"
 
     def __enter__(self) -> Self:

@@ -10,10 +10,10 @@ from typing import TypeVar
 from resumable.core.headers import checked_headers
 from resumable.errors import ClockSkewError, ResumableError
 from resumable.oss.cancellation import Cancellation
-from resumable.oss.credentials import CredentialsProvider
 from resumable.oss.endpoint import Endpoint, check_key
 from resumable.oss.messages import CONTENT_LENGTH, Answer, Request, WireRequest
 from resumable.oss.refusals import refusal
+from resumable.oss.renewal import AccessKeys, KeyOfACall
 from resumable.oss.retry import RetryPolicy
 from resumable.oss.signing import SignatureVersion, Subject, canonical_query, sign_v1, sign_v4
 from resumable.oss.transport import OpenAnswer, Transport
@@ -73,12 +73,12 @@ class Client:
     def __init__(
         self,
         target: Target,
-        provider: CredentialsProvider,
+        keys: AccessKeys,
         transport: Transport,
         policy: RetryPolicy,
     ) -> None:
         self.target = target
-        self._provider = provider
+        self._keys = keys
         self._transport = transport
         self._policy = policy
         self._clock = Clock()
@@ -95,6 +95,8 @@ class Client:
     ) -> _T:
         """Carry a call out, trying again where that may help.
 
+        With a renewed access key it is tried again at once, which is no try of the policy's.
+
         Args:
             prepare: Makes the request anew for each try, reading its body again.
             read: Reads a successful answer.
@@ -107,16 +109,20 @@ class Client:
 
         def once() -> _T:
             nonlocal tries, corrected
-            tries += 1
-            controls.cancellation.check()
-            request = prepare()
-            answer = self._transport.send(self._signed(request), controls.cancellation)
-            if not _is_success(answer.status):
+            key = KeyOfACall(self._keys)
+            while True:
+                tries += 1
+                controls.cancellation.check()
+                request = prepare()
+                wire = self._signed(request, key)
+                answer = self._transport.send(wire, controls.cancellation)
+                if _is_success(answer.status):
+                    return read(answer)
                 error = refusal(request, answer)
                 if isinstance(error, ClockSkewError) and not corrected:
                     corrected = error.retryable = self._correct_clock(error)
-                raise error
-            return read(answer)
+                if not key.is_renewed(error, self._clock.now()):
+                    raise error
 
         try:
             return self._policy.run(once, controls.cancellation.sleep, controls.noticed)
@@ -126,16 +132,24 @@ class Client:
 
     @contextmanager
     def open(self, request: Request, controls: Controls) -> Iterator[OpenAnswer]:
-        """Carry a call out whose answer's body is read by the caller, without a second try."""
-        with self._transport.open(self._signed(request), controls.cancellation) as answer:
-            if not _is_success(answer.status):
-                error = refusal(request, answer.whole())
-                if isinstance(error, ClockSkewError):
-                    self._correct_clock(error)
-                raise error
-            yield answer
+        """Carry a call out whose answer's body is read by the caller.
 
-    def _signed(self, request: Request) -> WireRequest:
+        There is no second try, but for one with a renewed access key.
+        """
+        key = KeyOfACall(self._keys)
+        while True:
+            wire = self._signed(request, key)
+            with self._transport.open(wire, controls.cancellation) as answer:
+                if _is_success(answer.status):
+                    yield answer
+                    return
+                error = refusal(request, answer.whole())
+            if isinstance(error, ClockSkewError):
+                self._correct_clock(error)
+            if not key.is_renewed(error, self._clock.now()):
+                raise error
+
+    def _signed(self, request: Request, key: KeyOfACall) -> WireRequest:
         target = self.target
         if request.key is not None:
             check_key(request.key)
@@ -143,7 +157,8 @@ class Client:
         if request.body is not None:
             headers[CONTENT_LENGTH] = str(request.body.size)
         subject = Subject(request.method, target.bucket, request.key, request.query, headers)
-        credentials, now = self._provider(), self._clock.now()
+        now = self._clock.now()
+        credentials = key.credentials(now)
         if target.version == "v4" and target.region is not None:
             headers |= sign_v4(subject, credentials, now, target.region)
         else:

@@ -9,8 +9,10 @@ from urllib.parse import quote, urlsplit
 from resumable.errors import InvalidArgumentError
 
 Style = Literal["virtual", "path", "cname"]
+Acceleration = bool | Literal["overseas"]
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_REGION_ID = re.compile(r"[a-z0-9-]{1,63}")
 _REGION = re.compile(r"(?:.+\.)?oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -88,6 +90,54 @@ class Endpoint:
     def _authority(self, host: str) -> str:
         bracketed = f"[{host}]" if ":" in host else host
         return bracketed if self.port is None else f"{bracketed}:{self.port}"
+
+
+def endpoint_for(
+    region: str | None, *, internal: bool = False, accelerate: Acceleration = False
+) -> str:
+    """The endpoint of a region, as a URL.
+
+    Args:
+        region: `cn-hangzhou` or the like; acceleration needs none.
+        internal: The one for machines inside Alibaba Cloud, in the same region.
+        accelerate: The one of transfer acceleration, or with `overseas` the one for what is
+            outside the Chinese mainland.
+
+    Raises:
+        InvalidArgumentError: there is no such endpoint.
+    """
+    if internal and accelerate:
+        raise InvalidArgumentError("internal= and accelerate= contradict each other")
+    if accelerate:
+        if accelerate not in (True, "overseas"):
+            raise InvalidArgumentError(f"accelerate={accelerate!r}; it is True or 'overseas'")
+        name = "oss-accelerate-overseas" if accelerate == "overseas" else "oss-accelerate"
+        return f"https://{name}.aliyuncs.com"
+    if not region:
+        raise InvalidArgumentError(
+            "no region to derive the endpoint from", advice="Give region= or set OSS_REGION"
+        )
+    return f"https://oss-{check_region(region)}{'-internal' if internal else ''}.aliyuncs.com"
+
+
+def check_region(region: str) -> str:
+    """Check a region, and drop the `oss-` that other programs write in front of it.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    known = region.removeprefix("oss-") if isinstance(region, str) else ""
+    if not _REGION_ID.fullmatch(known):
+        raise InvalidArgumentError(f"{region!r} is not a region, such as cn-hangzhou")
+    return known
+
+
+def region_of(endpoint: str) -> str | None:
+    """The region that the name of an endpoint tells, if it is an endpoint and tells one."""
+    try:
+        return Endpoint.parse(endpoint).region
+    except InvalidArgumentError:
+        return None
 
 
 def encode_path(key: str) -> str:

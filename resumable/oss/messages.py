@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from resumable.core.integrity import Bytes, PartDigest, PartHasher
@@ -109,3 +110,12 @@ class Answer:
     def request_id(self) -> str:
         """The server's id of the request."""
         return self.headers.get(REQUEST_ID, "")
+
+    @property
+    def server_time(self) -> float | None:
+        """The server's clock at the answer (seconds since the epoch), if it tells."""
+        text = self.headers.get("date")
+        try:
+            return parsedate_to_datetime(text).timestamp() if text else None
+        except (TypeError, ValueError, OverflowError):
+            return None

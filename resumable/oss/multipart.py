@@ -272,6 +272,31 @@ class MultipartCalls(Calls):
             self._controls,
         )
 
+    def iter_upload_pages(
+        self,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        page_size: int = _MAX_ROWS,
+        headers: Mapping[str, str] = NO_HEADERS,
+        **options: Unpack[RequestOptions],
+    ) -> Iterator[UploadsPage]:
+        """All pages of `list_multipart_uploads`, up to `page_size` rows each."""
+        key_marker, upload_id_marker, more = "", "", True
+        while more:
+            page = self.list_multipart_uploads(
+                prefix=prefix,
+                delimiter=delimiter,
+                key_marker=key_marker,
+                upload_id_marker=upload_id_marker,
+                max_uploads=page_size,
+                headers=headers,
+                **options,
+            )
+            yield page
+            key_marker, upload_id_marker = page.next_key_marker, page.next_upload_id_marker
+            more = page.is_truncated
+
     def iter_multipart_uploads(
         self,
         *,
@@ -285,19 +310,10 @@ class MultipartCalls(Calls):
         Those that are there from the first page to the last come exactly once, whatever is begun
         or ended meanwhile.
         """
-        key_marker, upload_id_marker, more = "", "", True
-        while more:
-            page = self.list_multipart_uploads(
-                prefix=prefix,
-                key_marker=key_marker,
-                upload_id_marker=upload_id_marker,
-                max_uploads=page_size,
-                headers=headers,
-                **options,
-            )
+        for page in self.iter_upload_pages(
+            prefix=prefix, page_size=page_size, headers=headers, **options
+        ):
             yield from page.uploads
-            key_marker, upload_id_marker = page.next_key_marker, page.next_upload_id_marker
-            more = page.is_truncated
 
     def complete_multipart_upload(
         self,

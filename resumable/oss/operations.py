@@ -47,7 +47,7 @@ COPY_SOURCE_RANGE = "x-oss-copy-source-range"
 PAGE = 1000
 
 
-def check_upload_id(upload_id: object) -> None:
+def check_upload_id(upload_id: str) -> str:
     """Check that something can be an upload id: 1 to 1,024 printable characters without spaces.
 
     Raises:
@@ -55,6 +55,7 @@ def check_upload_id(upload_id: object) -> None:
     """
     if not isinstance(upload_id, str) or not _UPLOAD_ID.fullmatch(upload_id):
         raise InvalidArgumentError(f"{upload_id!r} is not an upload id")
+    return upload_id
 
 
 def initiate(key: str, headers: Mapping[str, str], *, sequential: bool = False) -> Request:
@@ -75,7 +76,7 @@ def upload_part(
     key: str, upload_id: str, number: int, data: Payload, headers: Mapping[str, str]
 ) -> Request:
     """Prepare UploadPart."""
-    query = {"partNumber": str(number), "uploadId": upload_id}
+    query = {"partNumber": str(number), "uploadId": check_upload_id(upload_id)}
     return Request("UploadPart", "PUT", key, query, headers, data)
 
 
@@ -90,7 +91,7 @@ def upload_part_copy(
     key: str, upload_id: str, number: int, source: str, headers: Mapping[str, str]
 ) -> Request:
     """Prepare UploadPartCopy. The source is a value of `copy_source`."""
-    query = {"partNumber": str(number), "uploadId": upload_id}
+    query = {"partNumber": str(number), "uploadId": check_upload_id(upload_id)}
     return Request("UploadPartCopy", "PUT", key, query, {**headers, COPY_SOURCE: source})
 
 
@@ -113,7 +114,7 @@ def list_parts(
 ) -> Request:
     """Prepare one page of ListParts."""
     query = {
-        "uploadId": upload_id,
+        "uploadId": check_upload_id(upload_id),
         "max-parts": str(max_parts),
         "part-number-marker": str(marker),
         "encoding-type": "url",
@@ -190,7 +191,9 @@ def read_uploads_page(answer: Answer, marker: tuple[str, str]) -> UploadsPage:
         raise ProtocolError(
             "ListMultipartUploads: the next page does not go on", request_id=answer.request_id
         )
-    return UploadsPage(uploads, prefixes, truncated, *next_marker, answer.request_id)
+    return UploadsPage(
+        uploads, prefixes, truncated, *next_marker, answer.request_id, answer.server_time
+    )
 
 
 def _goes_on(marker: tuple[str, str], following: tuple[str, str]) -> bool:
@@ -207,7 +210,7 @@ def complete(
 ) -> Request:
     """Prepare CompleteMultipartUpload from part numbers and ETags; None means all there are."""
     body = BytesPayload(b"" if parts is None else complete_body(sorted(parts)))
-    query = {"uploadId": upload_id, "encoding-type": "url"}
+    query = {"uploadId": check_upload_id(upload_id), "encoding-type": "url"}
     if parts is None:
         headers = {**headers, COMPLETE_ALL: "yes"}
     return Request("CompleteMultipartUpload", "POST", key, query, headers, body)
@@ -226,7 +229,9 @@ def read_completed(answer: Answer, headers: Mapping[str, str]) -> StoredObject:
 
 def abort(key: str, upload_id: str, headers: Mapping[str, str]) -> Request:
     """Prepare AbortMultipartUpload."""
-    return Request("AbortMultipartUpload", "DELETE", key, {"uploadId": upload_id}, headers)
+    return Request(
+        "AbortMultipartUpload", "DELETE", key, {"uploadId": check_upload_id(upload_id)}, headers
+    )
 
 
 def put(key: str, data: Payload, headers: Mapping[str, str]) -> Request:

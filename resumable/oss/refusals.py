@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from email.utils import parsedate_to_datetime
 
 from resumable.errors import (
     AccessDeniedError,
@@ -73,7 +72,7 @@ def refusal(request: Request, answer: Answer) -> ServerError:
         advice=_ADVICE.get(kind, ""),
     )
     error.retry_after = _seconds(answer.headers.get("retry-after"))
-    error.server_time = _clock(answer.headers.get("date"))
+    error.server_time = answer.server_time
     if kind is InvalidDigestError or code == "RequestTimeout":
         error.retryable = True
     return error
@@ -108,10 +107,3 @@ def _error_document(answer: Answer) -> Document | None:
 
 def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() and len(text) < 7 else None
-
-
-def _clock(text: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except (TypeError, ValueError, OverflowError):
-        return None

@@ -104,6 +104,8 @@ class UploadsPage:
 
     Where `is_truncated`, go on with `next_key_marker` and `next_upload_id_marker`. With a
     delimiter, the keys that hold it behind the prefix are told by their `common_prefixes` alone.
+    `server_time` is the server's clock at the answer (seconds since the epoch), to judge the age
+    of uploads by; None if it does not tell.
     """
 
     uploads: tuple[ListedUpload, ...]
@@ -112,3 +114,4 @@ class UploadsPage:
     next_key_marker: str
     next_upload_id_marker: str
     request_id: str
+    server_time: float | None = None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from resumable import Bucket, RetryPolicy
+from tests.oss.homes import Home
 from tests.oss.rawserver import RawServer, Script
 from tests.support import local_bucket
 
@@ -17,6 +18,11 @@ ONCE = RetryPolicy(attempts=1)
 # A slow machine is no failure of a property, and each test has a timeout anyway.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+VARIABLES = (
+    "OSS_ACCESS_KEY_ID OSS_ACCESS_KEY_SECRET OSS_SESSION_TOKEN OSS_ENDPOINT OSS_REGION "
+    "OSSUTIL_CONFIG_FILE OSSUTIL_PROFILE ALIBABA_CLOUD_CONFIG_FILE ALIBABA_CLOUD_PROFILE"
+).split()
 
 Serve = Callable[..., RawServer]
 Connect = Callable[..., Bucket]
@@ -48,3 +54,15 @@ def connect() -> Iterator[Connect]:
     yield make
     for bucket in made:
         bucket.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home of this test's own, and no variable set that says where a bucket is and who asks."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(folder))
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return Home(folder)

@@ -1,6 +1,7 @@
 """Endpoints, bucket names and keys: what is taken, where it leads, and what is refused."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,11 @@ from resumable.oss.endpoint import (
     Style,
     check_bucket_name,
     check_key,
+    check_region,
     encode_path,
     encode_query,
+    endpoint_for,
+    region_of,
 )
 
 
@@ -117,6 +121,62 @@ def test_shown_endpoint_reads_as_the_same_endpoint(place: Place) -> None:
 )
 def test_region_is_read_from_the_name(host: str, region: str | None) -> None:
     assert Endpoint.parse(host).region == region
+
+
+@pytest.mark.parametrize(
+    ("options", "host"),
+    [
+        ({}, "oss-us-west-1.aliyuncs.com"),
+        ({"internal": True}, "oss-us-west-1-internal.aliyuncs.com"),
+        ({"accelerate": True}, "oss-accelerate.aliyuncs.com"),
+        ({"accelerate": "overseas"}, "oss-accelerate-overseas.aliyuncs.com"),
+    ],
+    ids=str,
+)
+def test_endpoint_is_derived_from_the_region(options: dict[str, Any], host: str) -> None:
+    for region in ("us-west-1", "oss-us-west-1"):
+        derived = endpoint_for(region, **options)
+        assert derived == f"https://{host}" == str(Endpoint.parse(derived))
+        assert region_of(derived) == (None if "accelerate" in host else "us-west-1")
+
+
+@pytest.mark.parametrize(
+    ("region", "options"),
+    [
+        (None, {}),
+        (None, {"internal": True}),
+        ("", {}),
+        ("us-west-1", {"internal": True, "accelerate": True}),
+        ("us-west-1", {"accelerate": "everywhere"}),
+        ("us-west-1.evil.example.com", {}),
+        ("us/west", {}),
+    ],
+)
+def test_endpoint_that_does_not_exist_is_refused(
+    region: str | None, options: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgumentError):
+        endpoint_for(region, **options)
+
+
+def test_acceleration_needs_no_region() -> None:
+    assert endpoint_for(None, accelerate=True) == "https://oss-accelerate.aliyuncs.com"
+
+
+@pytest.mark.parametrize("region", ["cn-hangzhou", "oss-cn-hangzhou"])
+def test_region_is_taken_with_the_prefix_of_other_programs(region: str) -> None:
+    assert check_region(region) == "cn-hangzhou"
+
+
+@pytest.mark.parametrize("region", ["", "oss-", "CN-Hangzhou", "cn hangzhou", "a" * 64, None, 7])
+def test_bad_region_is_refused(region: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="region"):
+        check_region(region)  # type: ignore[arg-type]
+
+
+def test_region_of_what_is_no_endpoint_is_unknown() -> None:
+    assert region_of("") is None
+    assert region_of("https://id:secret@oss-cn-hangzhou.aliyuncs.com") is None
 
 
 BAD = [

@@ -12,6 +12,7 @@ from resumable import (
     ListedUpload,
     PreconditionFailedError,
     ProtocolError,
+    abort_upload,
 )
 from resumable.oss import operations
 from resumable.oss.messages import Answer
@@ -52,6 +53,28 @@ def test_call_that_cannot_work_is_refused_before_any_request(
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=reason):
         call(bucket)
+    assert len(server.log) == 0
+
+
+NAMED_CALLS: list[Callable[[Bucket, str], object]] = [
+    lambda b, upload_id: b.upload_part(KEY, upload_id, 1, b""),
+    lambda b, upload_id: b.upload_part_copy(KEY, upload_id, 1, "s"),
+    lambda b, upload_id: b.list_parts(KEY, upload_id),
+    lambda b, upload_id: b.complete_multipart_upload(KEY, upload_id, complete_all=True),
+    lambda b, upload_id: b.abort_multipart_upload(KEY, upload_id),
+    lambda b, upload_id: abort_upload(b, KEY, upload_id),
+]
+
+
+@pytest.mark.parametrize("upload_id", ["", " ", "a b", "a\nb", "中", None])
+@pytest.mark.parametrize("call", NAMED_CALLS)
+def test_upload_id_that_is_none_is_refused_lest_another_operation_be_meant(
+    server: LocalServer, bucket: Bucket, call: Callable[[Bucket, str], object], upload_id: str
+) -> None:
+    bucket.put_object(KEY, b"precious")
+    server.log.clear()
+    with pytest.raises(InvalidArgumentError, match="is not an upload id"):
+        call(bucket, upload_id)
     assert len(server.log) == 0
 
 

@@ -1,0 +1,269 @@
+"""The configuration files of ossutil and of the Alibaba Cloud CLI, as far as they matter here.
+
+The only module of this layer that reads files. What stands in them is in no message and no
+traceback: files of keys are what a support ticket must not quote.
+"""
+
+import configparser
+import json
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from resumable.errors import CredentialsError
+from resumable.oss.credentials import Credentials
+from resumable.oss.endpoint import region_of
+
+_log = logging.getLogger("resumable")
+
+_MAX_SIZE = 1024 * 1024
+_MOST_SOURCES = 8  # profiles that one takes its values from, by way of one another
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+_CONFIGURE = "Correct it, or set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"
+
+_USABLE_MODES = frozenset({"", "ak", "ststoken"})
+_OTHER_MODES = {
+    name.lower(): name
+    for name in (
+        "Anonymous ChainableRamRoleArn CloudSSO CredentialsURI EcsRamRole External OAuth OIDC "
+        "OidcRoleArn Process RamRoleArn RamRoleArnWithEcs RsaKeyPair"
+    ).split()
+}
+
+# What is read of a profile of the Alibaba Cloud CLI; an endpoint there would be another service's.
+_READ = "mode access_key_id access_key_secret sts_token region_id ram_role_arn".split()
+
+# The values of a profile by their names in lower case, without `-` and `_`.
+Values = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a file says under the profile that is chosen."""
+
+    path: str
+    values: Values = field(repr=False)
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint, if it names one."""
+        return self.values.get("endpoint") or None
+
+    @property
+    def region(self) -> str | None:
+        """The region, or the one that the endpoint's name tells."""
+        named = self.values.get("region") or self.values.get("regionid")
+        return named or region_of(self.endpoint or "")
+
+    def credentials(self) -> Credentials | None:
+        """The access key, if it holds one.
+
+        Raises:
+            CredentialsError: half a key, one that cannot be, or a way to get one that is not
+                supported.
+        """
+        mode = self._mode()
+        if mode not in _USABLE_MODES:
+            named = _OTHER_MODES.get(mode)
+            raise self._refusal(
+                f"gives its access key by the mode {named}, which is not supported"
+                if named
+                else "names a mode that is not known",
+                "Give Bucket a callable that fetches the key",
+            )
+        wanted = {"accesskeyid": "access key id", "accesskeysecret": "access key secret"}
+        if mode == "ststoken":
+            wanted["ststoken"] = "STS token"
+        missing = [name for key, name in wanted.items() if not self.values.get(key)]
+        if len(missing) == len(wanted):
+            return None
+        if missing:
+            raise self._refusal(f"holds no {' and no '.join(missing)}")
+        found = self._key(with_token=mode != "ak")
+        if found is None:
+            raise self._refusal("holds an access key with a character that no key has")
+        return found
+
+    def _mode(self) -> str:
+        named = self.values.get("mode", "").lower()
+        has_role = self.values.get("ramrolearn") or self.values.get("rolearn")
+        return "ramrolearn" if has_role and not named else named
+
+    def _key(self, *, with_token: bool) -> Credentials | None:
+        try:
+            return Credentials(
+                self.values["accesskeyid"],
+                self.values["accesskeysecret"],
+                (self.values.get("ststoken") or None) if with_token else None,
+            )
+        except CredentialsError:
+            return None
+
+    def _refusal(self, told: str, advice: str = _CONFIGURE) -> CredentialsError:
+        return CredentialsError(f"{self.path!r} {told}", advice=advice)
+
+
+def profiles() -> Iterator[Profile]:
+    """The profiles of the files that there are, first ossutil's; each is read when it is asked for.
+
+    Raises:
+        CredentialsError: a file that is named or there cannot be read or understood.
+    """
+    for format_ in (_OSSUTIL, _ALIBABA_CLOUD):
+        if (found := format_.profile()) is not None:
+            yield found
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """Where the files of a program are and how they are read.
+
+    Attributes:
+        parse: From the text, and the name of the profile that is wanted, to its values; or to
+            a sentence that says what is wrong.
+    """
+
+    default_path: str
+    path_variable: str
+    profile_variable: str
+    parse: Callable[[str, str | None], Values | str]
+
+    def profile(self) -> Profile | None:
+        """The profile that the environment or the file itself chooses; None if there is no file."""
+        named = os.environ.get(self.path_variable)
+        path = os.path.expanduser(named or self.default_path)
+        # Nothing may be taken from a folder called `~` where there is no home.
+        found = None if path.startswith("~") else self._values(path)
+        if isinstance(found, str):
+            raise CredentialsError(f"{path!r} {found}", advice=_CONFIGURE)
+        if found is None and named:
+            raise CredentialsError(f"{self.path_variable} names {path!r}, which is not there")
+        return None if found is None else Profile(path, found)
+
+    def _values(self, path: str) -> Values | str | None:
+        content = _read(path)
+        if not isinstance(content, bytes):
+            return content
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return "is not UTF-8 text"
+        return self.parse(text, os.environ.get(self.profile_variable))
+
+
+def _read(path: str) -> bytes | str | None:
+    """The content of a file, or what is wrong with it, or None if it is not there."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"cannot be opened: {error.strerror or error}"
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return "is not a regular file"
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(_MAX_SIZE + 1)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    finally:
+        os.close(descriptor)
+    if os.name == "posix" and found.st_mode & _OTHERS:
+        _log.warning("%r is open to other users of this machine: chmod 600 it", path)
+    return content if len(content) <= _MAX_SIZE else "is larger than any configuration file"
+
+
+class _Ini(configparser.ConfigParser):
+    """INI as ossutil writes it: names in several spellings, `#` for comments."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            interpolation=None, delimiters=("=",), comment_prefixes=("#", ";"), default_section=""
+        )
+
+    def optionxform(self, optionstr: str) -> str:
+        return _plain(optionstr)
+
+
+def _parse_ossutil(text: str, wanted: str | None) -> Values | str:
+    sections = _sections(text)
+    if sections is None:
+        return "is no INI file that ossutil could have written"
+    name = (wanted or "default").lower()
+    profile = _ossutil_profile(sections, name)
+    if profile is None:
+        if wanted:
+            return "has no profile of the name that OSSUTIL_PROFILE gives"
+        return sections.get("credentials", {})  # of ossutil 1
+    values, source = dict(profile), profile.get("sourceprofile")
+    for _ in range(_MOST_SOURCES):
+        if not source:
+            return values
+        profile = _ossutil_profile(sections, source.lower())
+        if profile is None:
+            return "has no profile of the name that a source_profile gives"
+        values, source = {**profile, **values}, profile.get("sourceprofile")
+    return "has profiles that take their values from one another without end"
+
+
+def _sections(text: str) -> dict[str, Values] | None:
+    """The sections by their names in lower case; None if it is no INI file."""
+    parser = _Ini()
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return None  # the error quotes the line
+    found: dict[str, Values] = {
+        " ".join(name.lower().split()): {key: _unquoted(value) for key, value in parser.items(name)}
+        for name in parser.sections()
+    }
+    return found if len(found) == len(parser.sections()) else None
+
+
+def _ossutil_profile(sections: Mapping[str, Values], name: str) -> Values | None:
+    short = sections.get("default") if name == "default" else None
+    return short if short is not None else sections.get(f"profile {name}")
+
+
+def _parse_alibaba_cloud(text: str, wanted: str | None) -> Values | str:
+    found = _json(text)
+    listed = found.get("profiles", []) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(listed, list):
+        return "is no JSON file that the Alibaba Cloud CLI could have written"
+    name = wanted or found.get("current") or "default"
+    for profile in listed:
+        if isinstance(profile, dict) and profile.get("name") == name:
+            return {_plain(key): profile[key] for key in _READ if isinstance(profile.get(key), str)}
+    if wanted:
+        return "has no profile of the name that ALIBABA_CLOUD_PROFILE gives"
+    return "has no profile of the name that stands there as current" if listed else {}
+
+
+def _json(text: str) -> object:
+    """What a JSON text holds; None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # the error holds the whole text
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("-", "").replace("_", "")
+
+
+def _unquoted(value: str) -> str:
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted else value
+
+
+_OSSUTIL = _Format("~/.ossutilconfig", "OSSUTIL_CONFIG_FILE", "OSSUTIL_PROFILE", _parse_ossutil)
+_ALIBABA_CLOUD = _Format(
+    os.path.join("~", ".aliyun", "config.json"),
+    "ALIBABA_CLOUD_CONFIG_FILE",
+    "ALIBABA_CLOUD_PROFILE",
+    _parse_alibaba_cloud,
+)

@@ -1,0 +1,164 @@
+"""Where a bucket's settings come from: arguments, then the environment, then the files."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from resumable.errors import CredentialsError, InvalidArgumentError
+from resumable.oss.configfiles import Profile, profiles
+from resumable.oss.credentials import (
+    ACCESS_KEY_ID,
+    ACCESS_KEY_SECRET,
+    Credentials,
+    CredentialsProvider,
+    credentials_from_environment,
+)
+from resumable.oss.endpoint import (
+    Acceleration,
+    Endpoint,
+    Style,
+    check_region,
+    endpoint_for,
+    region_of,
+)
+from resumable.oss.renewal import AccessKeys
+
+ENDPOINT = "OSS_ENDPOINT"
+REGION = "OSS_REGION"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller said of where a bucket is and who asks; None where nothing was said."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    style: Style | None = None
+    internal: bool = False
+    accelerate: Acceleration = False
+    credentials: Credentials | CredentialsProvider | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What came of it."""
+
+    endpoint: Endpoint
+    region: str | None
+    keys: AccessKeys
+
+
+class _Files:
+    """The configuration files, each read at most once, and only if something is missing."""
+
+    def __init__(self) -> None:
+        self._left = profiles()
+        self.seen: list[Profile] = []
+
+    def __iter__(self) -> Iterator[Profile]:
+        yield from list(self.seen)
+        for profile in self._left:
+            self.seen.append(profile)
+            yield profile
+
+    def region(self) -> str | None:
+        """The first region that one of them tells."""
+        return _first_region(self)
+
+
+def settle(wishes: Wishes) -> Settings:
+    """Find endpoint, region and access key.
+
+    The files are read if the access key or the endpoint is to come from them. A program that is
+    given both touches none of them; so their region, too, counts only where they are read.
+
+    Raises:
+        InvalidArgumentError: there is no endpoint, or one that cannot be used.
+        CredentialsError: there is no access key, or a file cannot be used.
+    """
+    files = _Files()
+    named = wishes.region or os.environ.get(REGION)
+    region = check_region(named) if named else None
+    endpoint = _endpoint(wishes, region, files)
+    keys = _keys(wishes.credentials, files)
+    return Settings(endpoint, region or endpoint.region or _first_region(files.seen), keys)
+
+
+def _endpoint(wishes: Wishes, region: str | None, files: _Files) -> Endpoint:
+    chosen = wishes.internal or wishes.accelerate
+    if wishes.endpoint:
+        if chosen:
+            raise InvalidArgumentError("endpoint= contradicts internal= and accelerate=")
+        return Endpoint.parse(wishes.endpoint, style=wishes.style)
+    set_there = os.environ.get(ENDPOINT)
+    if not chosen:
+        found = Endpoint.parse(set_there, style=wishes.style) if set_there else None
+        found = found or _endpoint_of_files(files, region, wishes.style)
+        if found is not None:
+            return found
+    region = region or region_of(set_there or "") or files.region()
+    if not region and not wishes.accelerate:
+        raise InvalidArgumentError(
+            f"no endpoint: give endpoint= or region=, or set {ENDPOINT} or {REGION}"
+        )
+    derived = endpoint_for(region, internal=wishes.internal, accelerate=wishes.accelerate)
+    if wishes.style not in (None, "virtual"):
+        raise InvalidArgumentError(f"the style {wishes.style!r} needs endpoint= or {ENDPOINT}")
+    return Endpoint.parse(derived)
+
+
+def _endpoint_of_files(files: _Files, region: str | None, style: Style | None) -> Endpoint | None:
+    """The first endpoint in a file, but none of another region than was asked for."""
+    read = partial(Endpoint.parse, style=style)
+    for profile in files:
+        if profile.endpoint is None:
+            continue
+        found = _usable(profile, "endpoint", profile.endpoint, read)
+        if region is None or found.region in (None, region):
+            return found
+    return None
+
+
+def _first_region(files: "_Files | list[Profile]") -> str | None:
+    for profile in files:
+        if (region := profile.region) is not None:
+            return _usable(profile, "region", region, check_region)
+    return None
+
+
+def _usable(profile: Profile, what: str, text: str, read: Callable[[str], _T]) -> _T:
+    try:
+        return read(text)
+    except InvalidArgumentError:
+        told = f"the {what} in {profile.path!r} is none"
+    raise InvalidArgumentError(told, advice="Correct it there, or give it as an argument")
+
+
+def _keys(given: Credentials | CredentialsProvider | None, files: _Files) -> AccessKeys:
+    if isinstance(given, Credentials):
+        return AccessKeys.fixed(given)
+    if given is not None:
+        if not callable(given):
+            raise CredentialsError("credentials are neither Credentials nor callable")
+        return AccessKeys(given)
+    found = credentials_from_environment(os.environ)
+    if found is not None:
+        return AccessKeys.fixed(found)
+    first = _credentials_of(files)
+    return AccessKeys(lambda: _credentials_of(_Files()), kept=True, first=first)
+
+
+def _credentials_of(files: _Files) -> Credentials:
+    for profile in files:
+        found = profile.credentials()
+        if found is not None:
+            return found
+    raise CredentialsError(
+        f"no access key: {ACCESS_KEY_ID} and {ACCESS_KEY_SECRET} not set, and no key in "
+        "~/.ossutilconfig or ~/.aliyun/config.json",
+        advice="Set both in the environment, or give credentials= to Bucket",
+    )

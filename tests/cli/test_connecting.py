@@ -1,0 +1,83 @@
+"""Where the bucket is and who asks, as the command line is told it."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from resumable.server import DEFAULT_ACCESS_KEY_ID, DEFAULT_ACCESS_KEY_SECRET, LocalServer
+from tests.cli.conftest import Run
+from tests.support import make_file
+
+
+@pytest.fixture
+def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names that were looked up, and not found."""
+    names: list[str] = []
+
+    def look_up(host: str, *_: object, **__: object) -> None:
+        names.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("options", "host"),
+    [
+        (("--internal",), "oss-cn-hangzhou-internal.aliyuncs.com"),
+        (("--internal", "--region", "us-west-1"), "oss-us-west-1-internal.aliyuncs.com"),
+        (("--accelerate",), "oss-accelerate.aliyuncs.com"),
+        (("--endpoint", "oss.example.com"), "oss.example.com"),
+    ],
+    ids=" ".join,
+)
+def test_option_comes_before_the_endpoint_of_the_environment(
+    run: Run, folder: Path, looked_up: list[str], options: tuple[str, ...], host: str
+) -> None:
+    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k", "--tries", 1, *options)
+    assert outcome.code == 3
+    assert set(looked_up) == {f"examplebucket.{host}"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--internal", "--accelerate"), ("--endpoint", "x.example.com", "--internal")],
+    ids=" ".join,
+)
+def test_options_that_contradict_each_other_exit_with_2(
+    run: Run, folder: Path, options: tuple[str, ...]
+) -> None:
+    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k", *options)
+    assert outcome.code == 2
+    assert "contradict" in outcome.err
+
+
+def test_everything_can_come_from_the_file_of_ossutil(
+    run: Run,
+    environment: dict[str, str],
+    server: LocalServer,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in environment:
+        monkeypatch.delenv(name)
+    config = tmp_path / "ossutilconfig"
+    monkeypatch.setenv("OSSUTIL_CONFIG_FILE", str(config))
+    config.write_text(
+        f"[Credentials]\naccessKeyID={DEFAULT_ACCESS_KEY_ID}\n"
+        f"accessKeySecret={DEFAULT_ACCESS_KEY_SECRET}\n"
+        f"endpoint={server.endpoint}\nregion=cn-hangzhou\n"
+    )
+    config.chmod(0o600)
+    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert {exchange.signature for exchange in server.log} == {"v4"}
+
+    config.write_text("accessKeySecret=TopSecretValue\n")
+    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k")
+    assert outcome.code == 2
+    assert str(config) in outcome.err
+    assert "TopSecretValue" not in outcome.err

@@ -46,9 +46,20 @@ class RoutedHeaders:
     every: Mapping[str, str]
 
 
+# They would make another call of one: a copy, a part of an object, a Complete of whatever is there.
+_OF_OTHER_CALLS = (COMPLETE_ALL, "x-oss-copy-source", "range")
+
+
 def route_headers(headers: Mapping[str, str]) -> RoutedHeaders:
-    """Spread the caller's headers over the calls of an upload. Names come back in lower case."""
+    """Spread the caller's headers over the calls of an upload. Names come back in lower case.
+
+    Raises:
+        InvalidArgumentError: one of them has no place in an upload.
+    """
     lowered = {name.lower(): value for name, value in headers.items()}
+    for name in lowered:
+        if name.startswith(_OF_OTHER_CALLS):
+            raise InvalidArgumentError(f"the header {name} has no place in an upload of a file")
 
     def only(names: set[str]) -> dict[str, str]:
         return {name: value for name, value in lowered.items() if name in names}

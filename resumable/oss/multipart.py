@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Protocol, Unpack
 
+from resumable.core.headers import COMPLETE_ALL
 from resumable.core.plan import MAX_PARTS
 from resumable.core.reconcile import ListedPart
 from resumable.errors import InvalidArgumentError
@@ -345,9 +346,10 @@ class MultipartCalls(Calls):
             CallbackFailedError: the object is stored, but the callback failed.
         """
         named = None if parts is None else [_number_and_etag(part) for part in parts]
+        sent = merge_options(headers, options)
+        complete_all = sent.pop(COMPLETE_ALL, "no") == "yes" or complete_all
         if complete_all == bool(named):
             raise InvalidArgumentError("Complete takes either parts or complete_all=True")
-        sent = merge_options(headers, options)
         return self._client.perform(
             lambda: operations.complete(key, upload_id, named or None, sent),
             lambda answer: operations.read_completed(answer, sent),

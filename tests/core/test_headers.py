@@ -73,3 +73,11 @@ def test_no_header_is_lost_and_none_is_made_up(headers: dict[str, str]) -> None:
     in_parts = {**routed.initiate, **routed.part, **routed.complete}
     assert in_parts == lowered
     assert routed.every.items() <= routed.part.items()
+
+
+@pytest.mark.parametrize(
+    "name", ["x-oss-complete-all", "X-Oss-Copy-Source", "x-oss-copy-source-if-match", "Range"]
+)
+def test_header_that_would_make_another_call_of_it_is_refused(name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=name.lower()):
+        route_headers({name: "yes"})

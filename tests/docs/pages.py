@@ -5,7 +5,7 @@ and one namespace. A `text` block that directly follows one is what it prints.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,3 +118,20 @@ PAGES = {
 
 def reference(name: str) -> Page:
     return PAGES[f"docs/reference/{name}.md"]
+
+
+def run_examples(page: Page, printed: Callable[[], str]) -> None:
+    """Run the examples of a page one after the other, and hold what they print against it.
+
+    Args:
+        page: The page.
+        printed: Gives what was printed since it was called last.
+    """
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for block in page.blocks("python"):
+        # The empty lines give a traceback the numbers of the page's lines.
+        source = "\n" * (block.line - 1) + block.text
+        exec(compile(source, page.name, "exec"), namespace)
+        out = printed()
+        if block.printed is not None:
+            assert out == block.printed, f"{page.name}, line {block.line}"

@@ -16,7 +16,7 @@ CLI, ERRORS = reference("cli"), reference("errors")
 APP = command_line.app
 COMMANDS: Mapping[str, click.Command] = {"": APP, **APP.commands}
 _OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
-_CALL = re.compile(r"(?<![\w./-])resumable (?:-v )?(cp|status|serve|demo)\b([^&;|\n'`]*)")
+_CALL = re.compile(rf"(?<![\w./-])resumable (?:-v )?({'|'.join(APP.commands)})\b([^&;|\n'`]*)")
 
 
 def options(name: str) -> dict[str, click.Parameter]:
@@ -86,8 +86,10 @@ REFUSALS = {
     "InvalidPartError": (400, "InvalidPart"),
     "InvalidDigestError": (400, "InvalidDigest"),
     "FileAlreadyExistsError": (409, "FileAlreadyExists"),
+    "NotModifiedError": (304, ""),
     "PreconditionFailedError": (412, "PreconditionFailed"),
     "SlowDownError": (503, "SlowDown"),
+    "TokenExpiredError": (403, "SecurityTokenExpired"),
 }
 BY_STATUS = [
     (400, "EntityTooLarge"),

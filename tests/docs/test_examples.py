@@ -1,23 +1,15 @@
 """Every example runs, and prints what the page says."""
 
 import json
-import random
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
 from resumable.core.checkpoint import decode, encode
-from resumable.server import (
-    DEFAULT_ACCESS_KEY_ID,
-    DEFAULT_ACCESS_KEY_SECRET,
-    Faults,
-    LocalServer,
-)
-from tests.docs.pages import PAGES, Page, reference
+from resumable.server import Faults
+from tests.docs.pages import PAGES, Page, reference, run_examples
 
-SIZE = 20 * 1024 * 1024
 WITH_EXAMPLES = [page for page in PAGES.values() if page.blocks("python")]
 RULES = [
     pytest.param(block.text, id=f"{page.name}:{block.line}")
@@ -25,35 +17,6 @@ RULES = [
     for block in page.blocks("json")
     if block.text.startswith("[")
 ]
-
-
-@pytest.fixture(scope="session")
-def example_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `example.bin` of the pages: 20 MiB of random bytes."""
-    path = tmp_path_factory.mktemp("docs") / "example.bin"
-    path.write_bytes(random.Random(0).randbytes(SIZE))
-    return path
-
-
-@pytest.fixture
-def reader(
-    server: LocalServer, example_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """What the pages take for granted: a folder with `example.bin`, and a server to upload to."""
-    folder = tmp_path / "reader"
-    folder.mkdir()
-    shutil.copyfile(example_file, folder / "example.bin")
-    (folder / "example.bin.cp").write_bytes(encode(decode(checkpoint_example())))
-    monkeypatch.chdir(folder)
-    variables = {
-        "OSS_ACCESS_KEY_ID": DEFAULT_ACCESS_KEY_ID,
-        "OSS_ACCESS_KEY_SECRET": DEFAULT_ACCESS_KEY_SECRET,
-        "OSS_ENDPOINT": server.endpoint,
-        "OSS_REGION": "cn-hangzhou",
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    return folder
 
 
 def checkpoint_example() -> bytes:
@@ -64,23 +27,17 @@ def checkpoint_example() -> bytes:
 def test_examples_print_what_the_page_says(
     reader: Path, page: Page, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if page is not reference("checkpoint"):
-        (reader / "example.bin.cp").unlink()
-    namespace: dict[str, object] = {"__name__": "__main__"}
-    for block in page.blocks("python"):
-        # The empty lines give a traceback the numbers of the page's lines.
-        source = "\n" * (block.line - 1) + block.text
-        exec(compile(source, page.name, "exec"), namespace)
-        printed = capsys.readouterr().out
-        if block.printed is not None:
-            assert printed == block.printed, f"{page.name}, line {block.line}"
+    if page is reference("checkpoint"):
+        (reader / "example.bin.cp").write_bytes(encode(decode(checkpoint_example())))
+    run_examples(page, lambda: capsys.readouterr().out)
 
 
 def test_the_pages_that_should_have_examples_have_them() -> None:
     names = {page.name for page in WITH_EXAMPLES}
     how_to = {name for name in PAGES if name.startswith("docs/how-to/")}
     assert {"README.md", "docs/tutorial/first-upload.md", "docs/reference/api.md"} <= names
-    assert how_to - names <= {"docs/how-to/use-from-cron.md"}
+    of_the_shell = ("clean-up-uploads", "test-against-real-oss", "use-from-cron")
+    assert how_to - names <= {f"docs/how-to/{name}.md" for name in of_the_shell}
 
 
 @pytest.mark.parametrize("text", RULES)

@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import json
 import re
+import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +18,7 @@ from resumable.core import headers
 from resumable.core.checkpoint import Checkpoint
 from resumable.core.headers import RoutedHeaders, route_headers
 from resumable.core.plan import make_plan
+from resumable.oss.options import header_of
 from resumable.server import Exchange, Fault, LocalServer
 from resumable.server.effects import Effect, parse_effect
 from resumable.server.operations import OPERATIONS
@@ -28,7 +30,14 @@ API, SERVER, CHECKPOINT = reference("api"), reference("server"), reference("chec
 
 CALLABLES: Mapping[str, Callable[..., Any]] = {
     name: getattr(resumable, name)
-    for name in ("upload_file", "read_checkpoint", "Bucket", "Credentials", "RetryPolicy")
+    for name in resumable.__all__
+    if inspect.isfunction(getattr(resumable, name))
+    or name in ("Bucket", "Callback", "Credentials", "FileSlice", "RetryPolicy")
+}
+OPTIONS: Mapping[str, type] = {
+    name: getattr(resumable, name)
+    for name in resumable.__all__
+    if typing.is_typeddict(getattr(resumable, name))
 }
 VALUES = [
     name
@@ -40,9 +49,23 @@ VALUES = [
 def arguments(call: Callable[..., Any]) -> dict[str, str]:
     """The arguments of a call, and their defaults as they are written."""
     return {
-        name: "" if parameter.default is inspect.Parameter.empty else repr(parameter.default)
+        name: _default(parameter.default)
         for name, parameter in inspect.signature(call).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     }
+
+
+def _default(value: object) -> str:
+    if value is inspect.Parameter.empty:
+        return ""
+    # What a dataclass makes anew each time; all of ours make an empty mapping.
+    return "{}" if repr(value) == "<factory>" else repr(value)
+
+
+def options_of(call: Callable[..., Any]) -> str:
+    """The name of the options that a call takes beside its arguments, or nothing."""
+    told = inspect.signature(call).parameters.get("options")
+    return get_args(told.annotation)[0].__name__ if told is not None else ""
 
 
 def told_arguments(rows: Table) -> dict[str, str]:
@@ -83,12 +106,49 @@ def test_methods_of_the_bucket_are_those_of_the_code() -> None:
         told[name] = [word for word in rest.rstrip(")").split(", ") if word != "*"]
     real = {
         name: [
-            word for word in inspect.signature(method).parameters if word not in {"self", "headers"}
+            word
+            for word in inspect.signature(method).parameters
+            if word not in {"self", "headers", "options"}
         ]
         for name, method in inspect.getmembers(resumable.Bucket, inspect.isfunction)
         if not name.startswith("_") and name not in {"close", "under"}
     }
     assert told == real
+
+
+def test_options_are_taken_by_the_calls_the_page_names() -> None:
+    told = {
+        taker: code(row["group"])
+        for row in API.tables("Options")[1]
+        for taker in codes(row["taken by"])
+    }
+    methods = inspect.getmembers(resumable.Bucket, inspect.isfunction)
+    calls: dict[str, Callable[..., Any]] = {f"Bucket.{name}": call for name, call in methods}
+    real = {name: options_of(call) for name, call in (calls | dict(CALLABLES)).items()}
+    assert told == {name: group for name, group in real.items() if group}
+
+
+def test_options_are_those_of_the_code() -> None:
+    groups = {
+        "Initiate": "InitiateOptions",
+        "UploadPart, UploadPartCopy": "PartOptions",
+        "Complete": "CompleteOptions",
+        "GetObject": "ReadOptions",
+        "all other calls": "RequestOptions",
+    }
+    rows = API.table("Options")
+    for column, group in groups.items():
+        told = {code(row["option"]) for row in rows if row[column] == "yes"}
+        assert told == set(OPTIONS[group].__annotations__), column
+    everything = {code(row["option"]) for row in rows}
+    conditions = {name for name in everything if name.startswith("if_")}
+    assert everything - conditions == set(OPTIONS["PutOptions"].__annotations__)
+    assert set(OPTIONS) - set(groups.values()) == {"PutOptions"}
+
+
+def test_headers_of_the_options_are_those_of_the_code() -> None:
+    told = {code(row["option"]): code(row["header"]) for row in API.table("Options")}
+    assert told == {option: header_of(option) for option in told}
 
 
 HEADERS = API.table("Which header goes where")
@@ -105,7 +165,17 @@ def test_headers_go_where_the_table_says(row: Mapping[str, str]) -> None:
 
 def test_every_header_with_a_rule_of_its_own_is_in_the_table() -> None:
     told = {code(row["header"]) for row in HEADERS if not row["header"].startswith("any")}
-    assert told == set(re.findall(r'"(x-oss-[\w-]+)"', inspect.getsource(headers)))
+    named = set(re.findall(r'"(x-oss-[\w-]+)"', inspect.getsource(headers)))
+    alike = {name for name in named if route_headers({name: ""}) == _alike_others(name)}
+    assert told == {name for name in named - alike if name not in headers._OURS}
+
+
+def _alike_others(name: str) -> RoutedHeaders:
+    """The way of a header that no rule names."""
+    return RoutedHeaders({name: ""}, {name: ""}, {}, {}, {})
+
+
+_OUR_VARIABLE = re.compile(r"(OSS|OSSUTIL|ALIBABA_CLOUD)_[A-Z_]+")
 
 
 def names_of_environment() -> set[str]:
@@ -114,7 +184,7 @@ def names_of_environment() -> set[str]:
     for path in Path(resumable.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= {node.value} if re.fullmatch(r"OSS_[A-Z_]+", node.value) else set()
+                found |= {node.value} if _OUR_VARIABLE.fullmatch(node.value) else set()
     return found
 
 

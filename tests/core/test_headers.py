@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resumable.core.headers import RoutedHeaders, route_headers
+from resumable.errors import InvalidArgumentError
 
 CALLS = ("put", "initiate", "part", "complete", "every")
 

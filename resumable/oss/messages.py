@@ -114,8 +114,20 @@ class Answer:
     @property
     def server_time(self) -> float | None:
         """The server's clock at the answer (seconds since the epoch), if it tells."""
-        text = self.headers.get("date")
-        try:
-            return parsedate_to_datetime(text).timestamp() if text else None
-        except (TypeError, ValueError, OverflowError):
-            return None
+        return _seconds_since_epoch(self.headers.get("date", ""))
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asks to wait before the next try, if it does."""
+        text = self.headers.get("retry-after", "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text) if len(text) < 7 else None
+        then, now = _seconds_since_epoch(text), self.server_time
+        return max(0.0, then - now) if then is not None and now is not None else None
+
+
+def _seconds_since_epoch(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp() if date else None
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -71,7 +71,7 @@ def refusal(request: Request, answer: Answer) -> ServerError:
         request_id=answer.request_id or (told.text("RequestId") if told else ""),
         advice=_ADVICE.get(kind, ""),
     )
-    error.retry_after = _seconds(answer.headers.get("retry-after"))
+    error.retry_after = answer.retry_after
     error.server_time = answer.server_time
     if kind is InvalidDigestError or code == "RequestTimeout":
         error.retryable = True
@@ -103,7 +103,3 @@ def _error_document(answer: Answer) -> Document | None:
         return Document.parse(body, "Error")
     except UnreadableXmlError:
         return None
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text and text.isascii() and text.isdigit() and len(text) < 7 else None

@@ -241,6 +241,22 @@ def test_any_refusal_is_a_server_error(status: int, body: bytes, encoded: str) -
         assert error.status == status
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "seconds"),
+    [
+        ("Sun, 08 Mar 2026 12:00:07 GMT", "Sun, 08 Mar 2026 12:00:00 GMT", 7.0),
+        ("Sun, 08 Mar 2026 12:00:07 GMT", "Sun, 08 Mar 2026 12:00:08 GMT", 0.0),
+        ("Sun, 08 Mar 2026 12:00:07 GMT", "", None),
+        ("next Sunday", "Sun, 08 Mar 2026 12:00:00 GMT", None),
+    ],
+)
+def test_retry_after_may_be_a_date_by_the_server_s_clock(
+    then: str, now: str, seconds: float | None
+) -> None:
+    error = refused(503, b"", {"retry-after": then, "date": now})
+    assert error.retry_after == seconds
+
+
 def test_host_id_is_told() -> None:
     assert refused(404, document("NoSuchKey")).host_id == "h"
     assert refused(500).host_id == ""

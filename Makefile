@@ -7,7 +7,7 @@ SEED   ?= 0
 
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test large mutants check format kill-campaign coverage clean
+.PHONY: help demo test large mutants check format kill-campaign wire-keys coverage clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: $(VENV)/.installed ## Format the code
 
 kill-campaign: $(VENV)/.installed ## Kill N real uploads at random moments and resume them: make kill-campaign N=1000 SEED=0
 	$(BIN)/python -m tests.crash.campaign --kills $(N) --seed $(SEED)
+
+wire-keys: $(VENV)/.installed ## Send N keys of all kinds: each goes out as it was signed: make wire-keys N=100000 SEED=0
+	$(BIN)/python -m tests.conformance.wire_keys --keys $(N) --seed $(SEED)
 
 coverage: $(VENV)/.installed ## Run the tests and print what they do not reach
 	$(BIN)/coverage run -m pytest -q

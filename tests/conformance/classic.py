@@ -1,11 +1,31 @@
 """The witness `oss2`: the first Python SDK of OSS."""
 
+import base64
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from resumable import Credentials
-from tests.conformance.witness import NO_HEADERS, Head, Made, Part, PartsPage, Upload, announced
+from tests.conformance.places import Place
+from tests.conformance.witness import (
+    ALWAYS,
+    PLAIN,
+    Attributes,
+    Callback,
+    Conditions,
+    Head,
+    Made,
+    Part,
+    PartsPage,
+    Upload,
+    UploadsPage,
+    UploadsQuery,
+    announced,
+    decoded,
+)
 from tests.server.witnesses import oss2
+
+_Headers = dict[str, Any]
 
 
 class Classic:
@@ -13,9 +33,13 @@ class Classic:
 
     errors: type[Exception] = oss2.exceptions.ServerError
     lists_crc64 = False
+    lists_prefixes = True
+    sorts_parts = True
 
-    def __init__(self, endpoint: str, credentials: Credentials, version: str) -> None:
+    def __init__(self, place: Place, version: str) -> None:
         self.version = version
+        self._place = place
+        credentials = place.credentials
         provider = oss2.credentials.StaticCredentialsProvider(
             credentials.access_key_id,
             credentials.access_key_secret,
@@ -24,7 +48,7 @@ class Classic:
         auth = {"v1": oss2.ProviderAuth, "v4": oss2.ProviderAuthV4}[version](provider)
         self._session = oss2.Session()
         self._bucket = oss2.Bucket(
-            auth, endpoint, "examplebucket", session=self._session, region="cn-hangzhou"
+            auth, place.endpoint, place.bucket, session=self._session, region=place.region
         )
 
     def close(self) -> None:
@@ -40,19 +64,56 @@ class Classic:
             return "oss2: urllib3 resolves the dot segment after the request was signed"
         return ""
 
+    def cannot_send_metadata(self, _: str, /) -> str:
+        return ""
+
     def cannot_send_token(self) -> str:
         return ""
 
-    def init(self, key: str, headers: Mapping[str, str] = NO_HEADERS) -> str:
-        return str(self._bucket.init_multipart_upload(key, headers=headers).upload_id)
+    def init(self, key: str, attributes: Attributes = PLAIN, *, sequential: bool = False) -> str:
+        begun = self._bucket.init_multipart_upload(
+            key,
+            headers=_headers(attributes),
+            params={"sequential": ""} if sequential else None,
+        )
+        return str(begun.upload_id)
 
     def upload_part(
-        self, key: str, upload_id: str, number: int, data: bytes, *, content_md5: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        data: bytes,
+        *,
+        content_md5: str = "",
+        traffic_limit: int = 0,
     ) -> Part:
+        limit = {"x-oss-traffic-limit": str(traffic_limit)} if traffic_limit else {}
         sent = self._bucket.upload_part(
-            key, upload_id, number, data, headers=announced(content_md5)
+            key, upload_id, number, data, headers=announced(content_md5) | limit
         )
         return Part(number, len(data), sent.etag, sent.crc)
+
+    def upload_part_copy(
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        source: str,
+        *,
+        byte_range: tuple[int, int] | None = None,
+        conditions: Conditions = ALWAYS,
+    ) -> str:
+        copied = self._bucket.upload_part_copy(
+            self._place.bucket,
+            source,
+            byte_range,
+            key,
+            upload_id,
+            number,
+            headers=conditions.headers("x-oss-copy-source-"),
+        )
+        return str(copied.etag)
 
     def list_parts(
         self, key: str, upload_id: str, *, after: int = 0, limit: int = 1000
@@ -61,31 +122,63 @@ class Classic:
         parts = tuple(Part(part.part_number, part.size, part.etag, None) for part in page.parts)
         return PartsPage(parts, page.is_truncated, int(page.next_marker))
 
-    def list_uploads(
-        self, *, prefix: str = "", after: Upload | None = None, limit: int = 1000
-    ) -> tuple[list[Upload], bool]:
-        markers = {"key_marker": after.key, "upload_id_marker": after.upload_id} if after else {}
-        page = self._bucket.list_multipart_uploads(prefix=prefix, max_uploads=limit, **markers)
-        return [Upload(row.key, row.upload_id) for row in page.upload_list], page.is_truncated
+    def list_uploads(self, query: UploadsQuery) -> UploadsPage:
+        page = self._bucket.list_multipart_uploads(
+            prefix=query.prefix,
+            delimiter=query.delimiter,
+            key_marker=query.key_marker,
+            upload_id_marker=query.upload_id_marker,
+            max_uploads=query.limit,
+        )
+        return UploadsPage(
+            tuple(Upload(row.key, row.upload_id) for row in page.upload_list),
+            tuple(page.prefix_list),
+            page.is_truncated,
+            page.next_key_marker or "",
+            page.next_upload_id_marker or "",
+        )
 
-    def complete(self, key: str, upload_id: str, parts: Sequence[Part]) -> Made:
+    def complete(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[Part] | None,
+        *,
+        forbid_overwrite: bool = False,
+        acl: str = "",
+        callback: Callback | None = None,
+    ) -> Made:
+        headers = _callback_headers(callback)
+        if forbid_overwrite:
+            headers["x-oss-forbid-overwrite"] = "true"
+        if acl:
+            headers["x-oss-object-acl"] = acl
+        if parts is None:
+            headers["x-oss-complete-all"] = "yes"
         # Given sizes and CRC-64s, it combines them and compares the result with the server's.
-        named = [
+        named = parts and [
             oss2.models.PartInfo(part.number, part.etag, part.size, part_crc=part.crc64)
             for part in parts
         ]
-        made = self._bucket.complete_multipart_upload(key, upload_id, named)
-        return Made(made.etag, made.crc)
+        return _made(self._bucket.complete_multipart_upload(key, upload_id, named, headers=headers))
 
     def abort(self, key: str, upload_id: str) -> None:
         self._bucket.abort_multipart_upload(key, upload_id)
 
-    def put(self, key: str, data: bytes, *, content_md5: str = "") -> Made:
-        made = self._bucket.put_object(key, data, headers=announced(content_md5))
-        return Made(made.etag, made.crc)
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_md5: str = "",
+        attributes: Attributes = PLAIN,
+        callback: Callback | None = None,
+    ) -> Made:
+        headers = announced(content_md5) | _headers(attributes) | _callback_headers(callback)
+        return _made(self._bucket.put_object(key, data, headers=headers))
 
-    def get(self, key: str) -> bytes:
-        with self._bucket.get_object(key) as answer:
+    def get(self, key: str, conditions: Conditions = ALWAYS) -> bytes:
+        with self._bucket.get_object(key, headers=conditions.headers()) as answer:
             return bytes(answer.read())
 
     def get_range(self, key: str, wanted: str, *, standard: bool = False) -> bytes:
@@ -97,11 +190,21 @@ class Classic:
 
     def head(self, key: str) -> Head:
         found = self._bucket.head_object(key)
-        headers = {name.lower(): value for name, value in found.headers.items()}
+        headers = {name.lower(): decoded(value) for name, value in found.headers.items()}
         return Head(found.content_length, found.etag, found.server_crc, headers)
 
     def delete(self, key: str) -> None:
         self._bucket.delete_object(key)
+
+    def objects(self, prefix: str) -> list[str]:
+        """The keys of all objects under a prefix."""
+        return [found.key for found in oss2.ObjectIterator(self._bucket, prefix=prefix)]
+
+    def tags(self, key: str) -> Mapping[str, str]:
+        return dict(self._bucket.get_object_tagging(key).tag_set.tagging_rule)
+
+    def acl(self, key: str) -> str:
+        return str(self._bucket.get_object_acl(key).acl)
 
     def upload_file(self, key: str, file: Path, records: Path, *, part_size: int) -> None:
         oss2.resumable_upload(
@@ -124,3 +227,28 @@ class Classic:
             part_size=part_size,
             num_threads=4,
         )
+
+
+def _headers(attributes: Attributes) -> _Headers:
+    # It signs text as UTF-8 but sends it as Latin-1: what is not ASCII goes as bytes.
+    metadata = {f"x-oss-meta-{name}": text.encode() for name, text in attributes.metadata.items()}
+    return attributes.headers() | metadata
+
+
+def _callback_headers(callback: Callback | None) -> _Headers:
+    if callback is None:
+        return {}
+    variables = {f"x:{name}": value for name, value in callback.variables.items()}
+    return {"x-oss-callback": _json64(callback.settings())} | (
+        {"x-oss-callback-var": _json64(variables)} if variables else {}
+    )
+
+
+def _json64(values: Mapping[str, str]) -> str:
+    return base64.b64encode(json.dumps(values).encode()).decode()
+
+
+def _made(answer: Any) -> Made:  # noqa: ANN401 - it has no types
+    if answer.status == 203:  # it takes that for success and leaves the reading to its caller
+        raise oss2.exceptions.make_exception(answer.resp)
+    return Made(answer.etag, answer.crc, answer.resp.read())

@@ -1,7 +1,7 @@
 """Temporary credentials (STS): an access key that is good only with its token."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ import pytest
 import resumable
 from resumable import Bucket, Credentials
 from resumable.server import AccessKey, LocalServer
-from tests.conformance.witness import Witness, refused
+from tests.conformance.witness import Connect, Witness, refused, skip_if
 from tests.support import PART, QUICK, content, make_file, random_bytes
 
 KEY = "exampledir/exampleobject.bin"
@@ -21,6 +21,8 @@ DATA = random_bytes(PART, 6)
 TOKEN = "CAISexample/token+with=signs"
 TEMPORARY = Credentials("temporary", "temporarysecret", TOKEN)
 EXPIRED = Credentials("expired", "expiredsecret", TOKEN)
+
+pytestmark = pytest.mark.usefixtures("server")
 
 
 @pytest.fixture
@@ -34,16 +36,14 @@ def server(tmp_path: Path) -> Iterator[LocalServer]:
         yield running
 
 
-def _connect(connect: Callable[[Credentials], Witness], credentials: Credentials) -> Witness:
+def _connect(connect: Connect, credentials: Credentials) -> Witness:
     witness = connect(credentials)
-    if credentials.security_token and (reason := witness.cannot_send_token()):
-        pytest.skip(reason)
+    if credentials.security_token:
+        skip_if(witness.cannot_send_token())
     return witness
 
 
-def test_token_lets_every_call_in(
-    connect: Callable[[Credentials], Witness], server: LocalServer
-) -> None:
+def test_token_lets_every_call_in(connect: Connect, server: LocalServer) -> None:
     witness = _connect(connect, TEMPORARY)
     upload_id = witness.init(KEY)
     part = witness.upload_part(KEY, upload_id, 1, DATA)
@@ -70,7 +70,7 @@ def test_token_lets_every_call_in(
     ids=["no-token", "another-token", "wrong-secret", "expired"],
 )
 def test_token_that_is_not_good_keeps_out(
-    connect: Callable[[Credentials], Witness], credentials: Credentials, code: str
+    connect: Connect, credentials: Credentials, code: str
 ) -> None:
     witness = _connect(connect, credentials)
     with refused(witness, 403, code):

@@ -13,7 +13,15 @@ from resumable.core.checkpoint import Checkpoint, Destination, decode, encode, h
 from resumable.core.integrity import crc64
 from resumable.server import LocalServer
 from resumable.transfer.files import identify
-from tests.conformance.witness import Part, Sdk, as_listed, etag_of, part_of, refused
+from tests.conformance.witness import (
+    Part,
+    Sdk,
+    UploadsQuery,
+    as_listed,
+    etag_of,
+    part_of,
+    refused,
+)
 from tests.support import PART, make_file, parts_sent, random_bytes, requests
 
 KEY = "exampledir/example object+中文.bin"
@@ -84,7 +92,7 @@ def _record(bucket: Bucket, file: Path, upload_id: str) -> None:
 def _assert_finished(sdk: Sdk, folder: Path, file: Path) -> None:
     assert sdk.get(KEY) == file.read_bytes()
     assert sdk.head(KEY).crc64 == crc64(file.read_bytes())
-    assert sdk.list_uploads() == ([], False)
+    assert sdk.list_uploads(UploadsQuery()).uploads == ()
     assert [path.name for path in folder.iterdir()] == [file.name]
 
 

@@ -92,7 +92,7 @@ def gathered(place: Place) -> Crowd:
             frozenset(pool.map(begun, keys)),
             sent("parts/of many.bin", numbers),
             {
-                "larger": sent("parts/that come.bin", range(2, 3_302, 3)),
+                "larger": sent("parts/that come.bin", range(2, 7_502, 3)),
                 "smaller": sent("parts/that come, too.bin", range(2, 242, 3)),
             },
         )
@@ -250,7 +250,10 @@ class Passers:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-@pytest.mark.parametrize(("limit", "under"), [(1000, ""), (100, ""), (1, "003")])
+@pytest.mark.parametrize(
+    ("limit", "under"),
+    [(1000, ""), (100, ""), (1, "003"), pytest.param(1, "", marks=pytest.mark.large)],
+)
 def test_uploads_that_stay_are_listed_once_while_others_come_and_go(
     crowd: Crowd, name: str, limit: int, under: str
 ) -> None:
@@ -271,7 +274,15 @@ def test_uploads_that_stay_are_listed_once_while_others_come_and_go(
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-@pytest.mark.parametrize(("limit", "which"), [(1000, "larger"), (100, "larger"), (1, "smaller")])
+@pytest.mark.parametrize(
+    ("limit", "which"),
+    [
+        (1000, "larger"),
+        (100, "larger"),
+        (1, "smaller"),
+        pytest.param(1, "larger", marks=pytest.mark.large),
+    ],
+)
 def test_parts_that_stay_are_listed_once_while_others_come(
     crowd: Crowd, name: str, limit: int, which: str
 ) -> None:

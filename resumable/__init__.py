@@ -45,8 +45,10 @@ from resumable.oss.bucket import Bucket
 from resumable.oss.callback import Callback
 from resumable.oss.credentials import Credentials
 from resumable.oss.endpoint import endpoint_for
+from resumable.oss.multipart import NumberedPart
 from resumable.oss.options import (
     CompleteOptions,
+    CopyOptions,
     InitiateOptions,
     PartOptions,
     PutOptions,
@@ -64,7 +66,7 @@ from resumable.oss.results import (
     UploadsPage,
 )
 from resumable.oss.retry import RetryPolicy
-from resumable.transfer.aborting import abort_checkpoint, abort_upload
+from resumable.transfer.aborting import AbortedCheckpoint, abort_checkpoint, abort_upload
 from resumable.transfer.progress import Progress
 from resumable.transfer.results import UploadResult
 from resumable.transfer.status import CheckpointStatus, read_checkpoint
@@ -73,6 +75,7 @@ from resumable.version import __version__
 
 __all__ = [
     "AbortIncompleteError",
+    "AbortedCheckpoint",
     "AccessDeniedError",
     "Bucket",
     "Callback",
@@ -83,6 +86,7 @@ __all__ = [
     "CompleteOptions",
     "ConnectionFailedError",
     "CopiedPart",
+    "CopyOptions",
     "Credentials",
     "CredentialsError",
     "FileAlreadyExistsError",
@@ -100,6 +104,7 @@ __all__ = [
     "NoSuchKeyError",
     "NoSuchUploadError",
     "NotModifiedError",
+    "NumberedPart",
     "ObjectHead",
     "Part",
     "PartNotSequentialError",

@@ -33,7 +33,8 @@ class RoutedHeaders:
 
     Attributes:
         put: For PutObject: all of them.
-        initiate: Those that belong to the upload id.
+        initiate: For Initiate.
+        owned: Those of them that the object will have, and so belong to the upload id.
         part: Those of each data request.
         complete: Those that take effect when the object appears.
         every: Those of all other calls (list, head, abort).
@@ -41,13 +42,15 @@ class RoutedHeaders:
 
     put: Mapping[str, str]
     initiate: Mapping[str, str]
+    owned: Mapping[str, str]
     part: Mapping[str, str]
     complete: Mapping[str, str]
     every: Mapping[str, str]
 
 
-# They would make another call of one: a copy, a part of an object, a Complete of whatever is there.
-_OF_OTHER_CALLS = (COMPLETE_ALL, "x-oss-copy-source", "range")
+# They would make another call of one (a copy, a Complete of whatever is there), or are conditions
+# that no upload heeds.
+_OF_OTHER_CALLS = (COMPLETE_ALL, "x-oss-copy-source", "range", "if-")
 
 
 def route_headers(headers: Mapping[str, str]) -> RoutedHeaders:
@@ -67,6 +70,7 @@ def route_headers(headers: Mapping[str, str]) -> RoutedHeaders:
     return RoutedHeaders(
         put=lowered,
         initiate=only(set(lowered) - _NOT_AT_INITIATE),
+        owned=only(set(lowered) - _NOT_AT_INITIATE - {FORBID_OVERWRITE, REQUEST_PAYER}),
         part=only({REQUEST_PAYER, TRAFFIC_LIMIT}),
         complete=only(_AT_COMPLETE | {REQUEST_PAYER}),
         every=only({REQUEST_PAYER}),
@@ -103,6 +107,8 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
                 f"the header {name} holds a character that cannot travel in one",
                 advice="Percent-encode control characters",
             )
+        if name.lower() in checked:
+            raise InvalidArgumentError(f"the header {name} is given twice: case does not count")
         # A server strips the spaces around a value before it checks the signature.
         checked[name.lower()] = value.strip(" ")
     return checked

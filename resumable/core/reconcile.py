@@ -19,6 +19,7 @@ from resumable.core.checkpoint import (
     Kind,
     PartRecord,
     SourceIdentity,
+    headers_digest,
 )
 from resumable.core.integrity import PartDigest
 from resumable.core.plan import MAX_PART_SIZE, MIN_PART_SIZE, Part, Plan, fits, make_plan
@@ -66,12 +67,16 @@ class StartOver:
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """The recorded upload goes on. Unless `trusted`, each recorded part is read again first."""
+    """The recorded upload goes on. Unless `trusted`, each recorded part is read again first.
+
+    The `headers_digest` stays that of its beginning.
+    """
 
     upload_id: str
     plan: Plan
     trusted: bool
     recorded: tuple[PartRecord, ...]
+    headers_digest: str
 
 
 Verdict = Begin | Adopt | Refuse | StartOver | Continue
@@ -128,6 +133,12 @@ class ObjectFacts:
     headers: Mapping[str, str]
 
 
+# The digest in the checkpoint of an upload that a caller named: its headers are not known, and it
+# is not ours to abort.
+FOREIGN = headers_digest({"?begun": "elsewhere"})
+NO_HEADERS = headers_digest({})
+
+
 def judge_checkpoint(found: Checkpoint | None, wanted: Wanted) -> Verdict:
     """Decide whether a checkpoint may serve a call. The first rule that applies decides."""
     if found is None:
@@ -145,21 +156,28 @@ def judge_checkpoint(found: Checkpoint | None, wanted: Wanted) -> Verdict:
             upload_id=found.upload_id,
         )
     plan = Plan(wanted.source.size, found.part_size)
-    if why := _cannot_go_on(found, wanted, plan):
+    foreign = wanted.upload_id is not None or found.headers_digest == FOREIGN
+    if why := _cannot_go_on(found, wanted, plan, foreign):
+        if foreign:
+            return Refuse(
+                found="an upload that was not begun here",
+                wanted=f"one that it cannot become: {why}",
+                upload_id=found.upload_id,
+            )
         return StartOver(found.upload_id, why)
     trusted = found.file.path == wanted.source.path and found.file.same_state(wanted.source)
-    return Continue(found.upload_id, plan, trusted, found.parts)
+    return Continue(found.upload_id, plan, trusted, found.parts, found.headers_digest)
 
 
-def _cannot_go_on(found: Checkpoint, wanted: Wanted, plan: Plan) -> str:
+def _cannot_go_on(found: Checkpoint, wanted: Wanted, plan: Plan, foreign: bool) -> str:
     """Why the recorded upload cannot become what is wanted, or nothing."""
-    named = wanted.upload_id is not None
+    begun_with = NO_HEADERS if foreign else found.headers_digest
     # Headers belong to the upload id: who names one takes those it was begun with.
-    if not named and found.headers_digest != wanted.headers_digest:
+    if wanted.upload_id is None and wanted.headers_digest != begun_with:
         return "other headers were asked for than at its beginning"
     if not fits(plan.size, plan.part_size):
         return "the file has outgrown 10,000 parts of its size"
-    if plan.count == 1 and not named:
+    if plan.count == 1 and not foreign:
         return "the file now fits one part"
     return ""
 
@@ -220,8 +238,18 @@ def _judge_part(
 
 
 # What HEAD repeats of the headers given at Initiate or at PutObject.
-_ECHOED = ("cache-control", "content-disposition", "content-encoding", "content-type", "expires")
+_ECHOED = (
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-type",
+    "expires",
+    "x-oss-server-side-encryption",
+    "x-oss-server-side-encryption-key-id",
+    "x-oss-storage-class",
+)
 _ECHOED_PREFIX = "x-oss-meta-"
+_TAGS, _TAG_COUNT = "x-oss-tagging", "x-oss-tagging-count"
 
 
 def is_our_object(
@@ -235,8 +263,12 @@ def is_our_object(
     if head is None or head.crc64 is None or (head.size, head.crc64) != (size, crc64):
         return False
     there = {name.lower(): value for name, value in head.headers.items()}
+    asked = {name.lower(): value for name, value in headers.items()}
+    tags = [tag for tag in asked.get(_TAGS, "").split("&") if tag]
+    if tags and there.get(_TAG_COUNT) != str(len(tags)):
+        return False
     return all(
-        there.get(name.lower()) == value
-        for name, value in headers.items()
-        if name.lower() in _ECHOED or name.lower().startswith(_ECHOED_PREFIX)
+        there.get(name) == value
+        for name, value in asked.items()
+        if name in _ECHOED or name.startswith(_ECHOED_PREFIX)
     )

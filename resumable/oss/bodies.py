@@ -17,7 +17,7 @@ _END = 2
 class SeekableFile(Protocol):
     """A binary file object, such as `open(path, "rb")` gives."""
 
-    def seek(self, offset: int, whence: int = ..., /) -> int:
+    def seek(self, offset: int, whence: int = ..., /) -> object:
         """Move to a position."""
         ...
 
@@ -37,7 +37,8 @@ class FileSlice:
     """Some bytes of a file object, as the data of a part or an object.
 
     The bytes are read when they are sent, in blocks, and again for another try. Slices of one
-    file object can be sent by several threads at once. The object's position is moved.
+    file object can be sent by several threads at once, each slice by one. The object's position is
+    moved.
 
     Args:
         file: A binary file object that can seek.
@@ -57,6 +58,8 @@ class FileSlice:
             here, end = _extent(file)
         self._offset = here if offset is None else offset
         self._size = end - self._offset if size is None else size
+        if not all(type(number) is int for number in (self._offset, self._size)):
+            raise InvalidArgumentError(f"a slice from {offset!r} on of {size!r} bytes")
         if self._offset < 0 or self._size < 0 or self._offset + self._size > end:
             raise InvalidArgumentError(
                 f"the file has {end} bytes, not {self._size} from {self._offset} on"
@@ -108,6 +111,8 @@ class FileSlice:
                     block = self._file.read(wanted)
             except OSError as error:
                 raise LocalFileError.of(error, "read", repr(self._file)) from error
+            except ValueError as error:
+                raise InvalidArgumentError(f"the file object cannot be read: {error}") from None
             if not block:
                 raise SourceChangedError("the file object ended before its bytes were sent")
             done += len(block)
@@ -121,6 +126,8 @@ def body_of(data: Data) -> Payload:
         InvalidArgumentError: it is nothing of the kind, or more than 5 GB.
     """
     if isinstance(data, bytes | bytearray | memoryview):
+        if not memoryview(data).c_contiguous:
+            raise InvalidArgumentError("the memoryview does not hold its bytes in a row")
         payload: Payload = BytesPayload(data)
     elif hasattr(data, "blocks") and hasattr(data, "digest"):
         payload = cast(Payload, data)
@@ -135,6 +142,8 @@ def body_of(data: Data) -> Payload:
 
 _locks: "WeakKeyDictionary[object, threading.Lock]" = WeakKeyDictionary()
 _locks_lock = threading.Lock()
+# Of all file objects that cannot be told apart by a weak reference.
+_lock_of_the_others = threading.Lock()
 
 
 def _lock_of(file: SeekableFile) -> threading.Lock:
@@ -142,14 +151,15 @@ def _lock_of(file: SeekableFile) -> threading.Lock:
     with _locks_lock:
         try:
             return _locks.setdefault(file, threading.Lock())
-        except TypeError:  # it cannot be referred to weakly: then its slices are not shared
-            return threading.Lock()
+        except TypeError:
+            return _lock_of_the_others
 
 
 def _extent(file: SeekableFile) -> tuple[int, int]:
     try:
         here = file.tell()
-        end = file.seek(0, _END)
+        file.seek(0, _END)
+        end = file.tell()  # not every seek tells it: that of an mmap does not
         file.seek(here)
         binary = isinstance(file.read(0), bytes)
     except (AttributeError, OSError, ValueError, TypeError) as error:

@@ -55,11 +55,16 @@ class Callback:
             raise InvalidArgumentError(
                 f"the body of a callback is {' or '.join(get_args(BodyType))}"
             )
+        if not isinstance(self.variables, Mapping):
+            raise InvalidArgumentError("the variables of a callback are not a mapping")
         for name, value in self.variables.items():
-            if not _VARIABLE.fullmatch(name) or not isinstance(value, str):
+            known = isinstance(name, str) and _VARIABLE.fullmatch(name)
+            if not known or not isinstance(value, str):
                 raise InvalidArgumentError(
                     f"{name!r} is not a callback variable: lower-case letters, digits and _ to text"
                 )
+            if not name.startswith("x:") and f"x:{name}" in self.variables:
+                raise InvalidArgumentError(f"the callback variable {name!r} is given twice")
 
     @property
     def encoded(self) -> str:

@@ -156,6 +156,7 @@ class Client:
         headers = checked_headers(request.headers)
         if request.body is not None:
             headers[CONTENT_LENGTH] = str(request.body.size)
+        query = canonical_query(request.query)
         subject = Subject(request.method, target.bucket, request.key, request.query, headers)
         now = self._clock.now()
         credentials = key.credentials(now)
@@ -164,7 +165,6 @@ class Client:
         else:
             headers |= sign_v1(subject, credentials, now)
         headers |= {"user-agent": _USER_AGENT, "accept-encoding": "identity"}
-        query = canonical_query(request.query)
         path = target.endpoint.path(target.bucket, request.key)
         return WireRequest(
             request.method,

@@ -114,7 +114,7 @@ class Answer:
     @property
     def server_time(self) -> float | None:
         """The server's clock at the answer (seconds since the epoch), if it tells."""
-        return _seconds_since_epoch(self.headers.get("date", ""))
+        return seconds_since_epoch(self.headers.get("date", ""))
 
     @property
     def retry_after(self) -> float | None:
@@ -122,11 +122,12 @@ class Answer:
         text = self.headers.get("retry-after", "").strip()
         if text.isascii() and text.isdigit():
             return float(text) if len(text) < 7 else None
-        then, now = _seconds_since_epoch(text), self.server_time
+        then, now = seconds_since_epoch(text), self.server_time
         return max(0.0, then - now) if then is not None and now is not None else None
 
 
-def _seconds_since_epoch(date: str) -> float | None:
+def seconds_since_epoch(date: str) -> float | None:
+    """Read the date of a header; None if it is none."""
     try:
         return parsedate_to_datetime(date).timestamp() if date else None
     except (TypeError, ValueError, OverflowError):

@@ -1,7 +1,6 @@
 """The calls of a multipart upload, from its beginning to its end."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Protocol, Unpack
 
 from resumable.core.headers import COMPLETE_ALL
@@ -10,14 +9,14 @@ from resumable.core.reconcile import ListedPart
 from resumable.errors import InvalidArgumentError
 from resumable.oss import operations
 from resumable.oss.bodies import Data, body_of
-from resumable.oss.calls import NO_HEADERS, Calls, is_whole, range_header, with_md5
+from resumable.oss.calls import Calls, is_whole, not_a_copy, with_md5, with_range
 from resumable.oss.content_type import with_content_type
 from resumable.oss.endpoint import check_bucket_name, check_key
 from resumable.oss.options import (
     CompleteOptions,
+    CopyOptions,
     InitiateOptions,
     PartOptions,
-    ReadConditions,
     RequestOptions,
     merge_options,
 )
@@ -56,7 +55,7 @@ class MultipartCalls(Calls):
         key: str,
         *,
         sequential: bool = False,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[InitiateOptions],
     ) -> InitiatedUpload:
         """Begin a multipart upload (InitiateMultipartUpload).
@@ -71,7 +70,7 @@ class MultipartCalls(Calls):
             headers: Raw headers.
             options: See `InitiateOptions` in `docs/reference/api.md`.
         """
-        sent = with_content_type(merge_options(headers, options), key)
+        sent = with_content_type(merge_options(headers, options, InitiateOptions), key)
         return self._client.perform(
             lambda: operations.initiate(key, sent, sequential=sequential),
             operations.read_initiated,
@@ -86,7 +85,7 @@ class MultipartCalls(Calls):
         data: Data,
         *,
         content_md5: bool = True,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[PartOptions],
     ) -> UploadedPart:
         """Send one part (UploadPart); the same number again replaces it.
@@ -110,7 +109,7 @@ class MultipartCalls(Calls):
             IntegrityError: the server keeps having other bytes.
         """
         _check_part_number(part_number)
-        sent, body = merge_options(headers, options), body_of(data)
+        sent, body = not_a_copy(merge_options(headers, options, PartOptions)), body_of(data)
         return self._client.perform(
             lambda: operations.upload_part(
                 key, upload_id, part_number, body, with_md5(sent, body, content_md5)
@@ -119,7 +118,7 @@ class MultipartCalls(Calls):
             self._controls,
         )
 
-    def upload_part_copy(  # noqa: PLR0913 - each condition by its own name
+    def upload_part_copy(  # noqa: PLR0913 - source and target, each by its own name
         self,
         key: str,
         upload_id: str,
@@ -129,12 +128,8 @@ class MultipartCalls(Calls):
         source_bucket: str | None = None,
         source_version_id: str | None = None,
         byte_range: tuple[int, int] | None = None,
-        if_match: str | None = None,
-        if_none_match: str | None = None,
-        if_modified_since: datetime | None = None,
-        if_unmodified_since: datetime | None = None,
-        headers: Mapping[str, str] = NO_HEADERS,
-        **options: Unpack[PartOptions],
+        headers: Mapping[str, str] | None = None,
+        **options: Unpack[CopyOptions],
     ) -> CopiedPart:
         """Make a part of an object, or of a range of it, at the server (UploadPartCopy).
 
@@ -146,30 +141,19 @@ class MultipartCalls(Calls):
             source_bucket: Its bucket, of the same region and owner. Default: this one.
             source_version_id: Its version. Default: the newest.
             byte_range: First and last byte, both included. Default: all of it.
-            if_match: Only if the source has this ETag.
-            if_none_match: Only if it has another.
-            if_modified_since: Only if it was modified after this time (with a time zone).
-            if_unmodified_since: Only if it was not.
             headers: Raw headers.
-            options: `traffic_limit`, `request_payer`.
+            options: `if_match`, `if_none_match`, `if_modified_since`, `if_unmodified_since`, all
+                about the source; `traffic_limit`, `request_payer`.
 
         Raises:
-            PreconditionFailedError: the source is not in the state asked for.
+            PreconditionFailedError, NotModifiedError: the source is not in the state asked for.
             NoSuchKeyError: there is no such object.
         """
         _check_part_number(part_number)
         bucket = check_bucket_name(source_bucket or self.name)
         source = operations.copy_source(bucket, check_key(source_key), source_version_id)
-        conditions: ReadConditions = {
-            "if_match": if_match,
-            "if_none_match": if_none_match,
-            "if_modified_since": if_modified_since,
-            "if_unmodified_since": if_unmodified_since,
-        }
-        ranged = range_header(operations.COPY_SOURCE_RANGE, byte_range)
-        sent = merge_options(
-            {**headers, **ranged}, {**conditions, **options}, prefix=f"{operations.COPY_SOURCE}-"
-        )
+        sent = merge_options(headers, options, CopyOptions, prefix=f"{operations.COPY_SOURCE}-")
+        sent = with_range(sent, operations.COPY_SOURCE_RANGE, byte_range)
         return self._client.perform(
             lambda: operations.upload_part_copy(key, upload_id, part_number, source, sent),
             lambda answer: operations.read_copied_part(answer, part_number),
@@ -183,7 +167,7 @@ class MultipartCalls(Calls):
         *,
         max_parts: int = _MAX_ROWS,
         part_number_marker: int = 0,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> PartsPage:
         """One page of the parts the server has (ListParts).
@@ -200,7 +184,9 @@ class MultipartCalls(Calls):
             NoSuchUploadError: it was completed or aborted, or never was.
         """
         _check_rows("max_parts", max_parts)
-        sent = merge_options(headers, options)
+        if not is_whole(part_number_marker, 0, MAX_PARTS):
+            raise InvalidArgumentError(f"part_number_marker {part_number_marker!r} is no number")
+        sent = merge_options(headers, options, RequestOptions)
         return self._client.perform(
             lambda: operations.list_parts(
                 key, upload_id, max_parts=max_parts, marker=part_number_marker, headers=sent
@@ -215,7 +201,7 @@ class MultipartCalls(Calls):
         upload_id: str,
         *,
         page_size: int = _MAX_ROWS,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Iterator[ListedPart]:
         """All parts the server has, ascending, asked for in pages of `page_size`."""
@@ -240,7 +226,7 @@ class MultipartCalls(Calls):
         key_marker: str = "",
         upload_id_marker: str = "",
         max_uploads: int = _MAX_ROWS,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> UploadsPage:
         """One page of the uploads that are neither completed nor aborted (ListMultipartUploads).
@@ -258,7 +244,7 @@ class MultipartCalls(Calls):
             options: `request_payer`.
         """
         _check_rows("max_uploads", max_uploads)
-        sent = merge_options(headers, options)
+        sent = merge_options(headers, options, RequestOptions)
         marker = key_marker, upload_id_marker if key_marker else ""
         return self._client.perform(
             lambda: operations.list_multipart_uploads(
@@ -279,7 +265,7 @@ class MultipartCalls(Calls):
         prefix: str = "",
         delimiter: str = "",
         page_size: int = _MAX_ROWS,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Iterator[UploadsPage]:
         """All pages of `list_multipart_uploads`, up to `page_size` rows each."""
@@ -303,7 +289,7 @@ class MultipartCalls(Calls):
         *,
         prefix: str = "",
         page_size: int = _MAX_ROWS,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Iterator[ListedUpload]:
         """All uploads of keys with the prefix, asked for in pages of `page_size`.
@@ -323,7 +309,7 @@ class MultipartCalls(Calls):
         parts: Iterable[NumberedPart | tuple[int, str]] | None = None,
         *,
         complete_all: bool = False,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[CompleteOptions],
     ) -> StoredObject:
         """Make the object out of parts (CompleteMultipartUpload), in the order of their numbers.
@@ -346,7 +332,7 @@ class MultipartCalls(Calls):
             CallbackFailedError: the object is stored, but the callback failed.
         """
         named = None if parts is None else [_number_and_etag(part) for part in parts]
-        sent = merge_options(headers, options)
+        sent = merge_options(headers, options, CompleteOptions)
         complete_all = sent.pop(COMPLETE_ALL, "no") == "yes" or complete_all
         if complete_all == bool(named):
             raise InvalidArgumentError("Complete takes either parts or complete_all=True")
@@ -361,14 +347,14 @@ class MultipartCalls(Calls):
         key: str,
         upload_id: str,
         *,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
         """Give an upload up (AbortMultipartUpload): one request.
 
         A part in flight can survive it: `resumable.abort_upload` aborts until nothing is listed.
         """
-        sent = merge_options(headers, options)
+        sent = merge_options(headers, options, RequestOptions)
         self._client.perform(
             lambda: operations.abort(key, upload_id, sent), lambda _: None, self._controls
         )
@@ -385,6 +371,11 @@ def _check_rows(name: str, rows: object) -> None:
 
 
 def _number_and_etag(part: NumberedPart | tuple[int, str]) -> tuple[int, str]:
-    number, etag = part if isinstance(part, tuple) else (part.number, part.etag)
+    try:
+        number, etag = part if isinstance(part, tuple) else (part.number, part.etag)
+    except (AttributeError, ValueError):
+        raise InvalidArgumentError(f"{part!r} is neither a part nor (number, ETag)") from None
     _check_part_number(number)
+    if not isinstance(etag, str):
+        raise InvalidArgumentError(f"part {number}: {etag!r} is not an ETag")
     return number, etag.strip('"')

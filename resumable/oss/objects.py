@@ -6,7 +6,7 @@ from typing import Unpack
 
 from resumable.oss import operations
 from resumable.oss.bodies import Data, body_of
-from resumable.oss.calls import NO_HEADERS, Calls, range_header, with_md5
+from resumable.oss.calls import Calls, not_a_copy, with_md5, with_range
 from resumable.oss.content_type import with_content_type
 from resumable.oss.options import PutOptions, ReadOptions, RequestOptions, merge_options
 from resumable.oss.results import ObjectHead, StoredObject
@@ -22,7 +22,7 @@ class ObjectCalls(Calls):
         data: Data,
         *,
         content_md5: bool = True,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[PutOptions],
     ) -> StoredObject:
         """Store up to 5 GB in one request (PutObject), checked as `upload_part` is.
@@ -40,7 +40,7 @@ class ObjectCalls(Calls):
             IntegrityError: the server keeps having other bytes.
         """
         body = body_of(data)
-        sent = with_content_type(merge_options(headers, options), key)
+        sent = with_content_type(not_a_copy(merge_options(headers, options, PutOptions)), key)
         return self._client.perform(
             lambda: operations.put(key, body, with_md5(sent, body, content_md5)),
             lambda answer: operations.read_put(answer, body.digest(), sent),
@@ -52,7 +52,7 @@ class ObjectCalls(Calls):
         key: str,
         *,
         version_id: str | None = None,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> ObjectHead:
         """What is known of an object (HeadObject).
@@ -60,7 +60,7 @@ class ObjectCalls(Calls):
         Raises:
             NoSuchKeyError: there is none.
         """
-        sent = merge_options(headers, options)
+        sent = merge_options(headers, options, RequestOptions)
         return self._client.perform(
             lambda: operations.head(key, version_id, sent), operations.read_head, self._controls
         )
@@ -72,7 +72,7 @@ class ObjectCalls(Calls):
         *,
         byte_range: tuple[int, int] | None = None,
         version_id: str | None = None,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[ReadOptions],
     ) -> Iterator[OpenAnswer]:
         """Read an object or a range of it (GetObject), block by block, within a context.
@@ -91,11 +91,11 @@ class ObjectCalls(Calls):
 
         Raises:
             NoSuchKeyError: there is none.
-            PreconditionFailedError: it is not in the state asked for.
+            PreconditionFailedError, NotModifiedError: it is not in the state asked for.
         """
-        ranged = range_header("range", byte_range)
-        standard = {"x-oss-range-behavior": "standard"} if ranged else {}
-        sent = merge_options({**standard, **ranged, **headers}, options)
+        sent = with_range(merge_options(headers, options, ReadOptions), "range", byte_range)
+        if byte_range is not None:
+            sent.setdefault("x-oss-range-behavior", "standard")
         with self._client.open(operations.get(key, version_id, sent), self._controls) as body:
             yield body
 
@@ -104,11 +104,11 @@ class ObjectCalls(Calls):
         key: str,
         *,
         version_id: str | None = None,
-        headers: Mapping[str, str] = NO_HEADERS,
+        headers: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
         """Delete an object (DeleteObject). That there is none is no error, as in OSS."""
-        sent = merge_options(headers, options)
+        sent = merge_options(headers, options, RequestOptions)
         self._client.perform(
             lambda: operations.delete(key, version_id, sent), lambda _: None, self._controls
         )

@@ -58,6 +58,17 @@ def check_upload_id(upload_id: str) -> str:
     return upload_id
 
 
+def check_version_id(version_id: str) -> str:
+    """Check that something can be a version id, which is written like an upload id.
+
+    Raises:
+        InvalidArgumentError: it cannot.
+    """
+    if not isinstance(version_id, str) or not _UPLOAD_ID.fullmatch(version_id):
+        raise InvalidArgumentError(f"{version_id!r} is not a version id")
+    return version_id
+
+
 def initiate(key: str, headers: Mapping[str, str], *, sequential: bool = False) -> Request:
     """Prepare InitiateMultipartUpload."""
     query = {"uploads": "", "encoding-type": "url"} | ({"sequential": ""} if sequential else {})
@@ -97,7 +108,9 @@ def upload_part_copy(
 
 def copy_source(bucket: str, key: str, version_id: str | None) -> str:
     """The value of `x-oss-copy-source`."""
-    version = f"?versionId={encode_path(version_id)}" if version_id is not None else ""
+    version = (
+        f"?versionId={encode_path(check_version_id(version_id))}" if version_id is not None else ""
+    )
     return f"/{bucket}/{encode_path(key)}{version}"
 
 
@@ -284,7 +297,7 @@ def content_md5(md5: bytes) -> dict[str, str]:
 
 
 def _version(version_id: str | None) -> dict[str, str]:
-    return {} if version_id is None else {"versionId": version_id}
+    return {} if version_id is None else {"versionId": check_version_id(version_id)}
 
 
 def _document(answer: Answer, root: str) -> Document:

@@ -136,24 +136,34 @@ class ReadOptions(PartOptions, ReadConditions, total=False):
     """Options of GetObject."""
 
 
+class CopyOptions(PartOptions, ReadConditions, total=False):
+    """Options of UploadPartCopy; the conditions are about the source."""
+
+
 def merge_options(
-    headers: Mapping[str, str], options: Mapping[str, Any], *, prefix: str = ""
+    headers: Mapping[str, str] | None,
+    options: Mapping[str, Any],
+    kind: type,
+    *,
+    prefix: str = "",
 ) -> dict[str, str]:
     """The raw headers, checked, and those which the options become. Names are in lower case.
 
     Args:
         headers: Raw headers.
         options: Typed options by name. None is the same as not given.
+        kind: Those the call knows: one of the classes of options.
         prefix: What the names of conditions are put behind (UploadPartCopy).
 
     Raises:
         InvalidArgumentError: an option or header cannot be sent, or is given both ways.
-        TypeError: there is no such option.
+        TypeError: the call has no such option.
     """
-    merged = checked_headers(headers)
+    merged = checked_headers(headers or {})
     for option, value in options.items():
-        if option not in _WRITERS:
-            raise TypeError(f"there is no option {option!r}")
+        if option not in kind.__annotations__:
+            # Sent with a call that does not heed it, a condition would protect nothing.
+            raise TypeError(f"this call has no option {option!r}")
         if value is None:
             continue
         name, write = _WRITERS[option]
@@ -229,7 +239,9 @@ def _metadata(option: str, prefix: str, value: object) -> dict[str, str]:
                 advice="Quote or percent-encode the value",
             )
         headers[header] = text
-    size = sum(len(name.encode()) + len(_utf8(option, text)) for name, text in headers.items())
+    size = sum(
+        len(_utf8(option, name)) + len(_utf8(option, text)) for name, text in headers.items()
+    )
     if size > _MAX_METADATA_SIZE:
         raise InvalidArgumentError(f"{option} of {size} bytes; OSS takes {_MAX_METADATA_SIZE}")
     return headers

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from resumable.core.headers import META_PREFIX
 from resumable.core.reconcile import ListedPart
+from resumable.oss.messages import seconds_since_epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class StoredObject:
     """An object that now stands under its key, from PutObject or Complete.
 
     `crc64` is the server's, or None where the answer had none. `callback_body` is what your
-    server answered to the callback, where there was one.
+    server answered to the callback; None if there was none, or if the answer was lost and only
+    the object was found.
     """
 
     etag: str
@@ -66,6 +68,13 @@ class ObjectHead:
     version_id: str | None
     request_id: str
     headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since it was last modified, by the server's clock, give or take one."""
+        now = seconds_since_epoch(self.headers.get("date", ""))
+        then = seconds_since_epoch(self.headers.get("last-modified", ""))
+        return None if now is None or then is None else now - then
 
     @property
     def metadata(self) -> dict[str, str]:

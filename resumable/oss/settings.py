@@ -97,7 +97,7 @@ def _endpoint(wishes: Wishes, region: str | None, files: _Files) -> Endpoint:
     set_there = os.environ.get(ENDPOINT)
     if not chosen:
         found = Endpoint.parse(set_there, style=wishes.style) if set_there else None
-        found = found or _endpoint_of_files(files, region, wishes.style)
+        found = found or _endpoint_of_files(files, region, wishes)
         if found is not None:
             return found
     region = region or region_of(set_there or "") or files.region()
@@ -111,14 +111,19 @@ def _endpoint(wishes: Wishes, region: str | None, files: _Files) -> Endpoint:
     return Endpoint.parse(derived)
 
 
-def _endpoint_of_files(files: _Files, region: str | None, style: Style | None) -> Endpoint | None:
-    """The first endpoint in a file, but none of another region than was asked for."""
-    read = partial(Endpoint.parse, style=style)
+def _endpoint_of_files(files: _Files, region: str | None, wishes: Wishes) -> Endpoint | None:
+    """The first endpoint in a file, but none of another region than was asked for.
+
+    One that tells no region serves, unless a region was given as an argument: that says more than
+    a file.
+    """
+    read = partial(Endpoint.parse, style=wishes.style)
+    fitting = {region} if wishes.region else {region, None}
     for profile in files:
         if profile.endpoint is None:
             continue
         found = _usable(profile, "endpoint", profile.endpoint, read)
-        if region is None or found.region in (None, region):
+        if region is None or found.region in fitting:
             return found
     return None
 
@@ -134,7 +139,7 @@ def _usable(profile: Profile, what: str, text: str, read: Callable[[str], _T]) -
     try:
         return read(text)
     except InvalidArgumentError:
-        told = f"the {what} in {profile.path!r} is none"
+        told = f"the {what} in {profile.path!r} cannot be used"
     raise InvalidArgumentError(told, advice="Correct it there, or give it as an argument")
 
 

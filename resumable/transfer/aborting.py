@@ -4,11 +4,13 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Unpack
 
 from resumable.errors import (
     AbortIncompleteError,
+    AccessDeniedError,
     CheckpointError,
     NoSuchUploadError,
     ResumableError,
@@ -28,6 +30,20 @@ _log = logging.getLogger("resumable")
 _ABORT_TRIES = 5
 
 
+@dataclass(frozen=True, slots=True)
+class AbortedCheckpoint:
+    """A checkpoint that is removed, and with it the upload that it recorded.
+
+    Attributes:
+        checkpoint: What it held.
+        upload_was_there: False if the server did not know the upload any more: it was completed
+            or aborted before.
+    """
+
+    checkpoint: CheckpointStatus
+    upload_was_there: bool
+
+
 class End(Enum):
     """How giving an upload up ended."""
 
@@ -42,6 +58,7 @@ def abort_upload(
     """Abort a multipart upload until the server lists nothing of it any more.
 
     One AbortMultipartUpload does not suffice where a part is in flight: the part can survive it.
+    Whoever may abort but not list has to be content with one, which the log then says.
 
     Args:
         bucket: Of the upload.
@@ -53,7 +70,7 @@ def abort_upload(
         NoSuchUploadError: the server did not know it in the first place.
         ResumableError: it is still there, or whether it is could not be found out.
     """
-    _abort(bucket, key, upload_id, merge_options({}, options))
+    _abort(bucket, key, upload_id, merge_options(None, options, RequestOptions))
 
 
 def abort_checkpoint(
@@ -62,11 +79,11 @@ def abort_checkpoint(
     *,
     checkpoint_path: str | os.PathLike[str] | None = None,
     **options: Unpack[RequestOptions],
-) -> CheckpointStatus | None:
+) -> AbortedCheckpoint | None:
     """Give up the upload that the checkpoint of a file records, and remove the checkpoint.
 
-    What it recorded is returned; None if there is no checkpoint. That the server no longer knows
-    the upload is no error: then there is nothing but the checkpoint to remove.
+    None if there is no checkpoint. That the server no longer knows the upload is no error: then
+    there is nothing but the checkpoint to remove.
 
     Args:
         bucket: The bucket and endpoint the checkpoint names. Another is refused, so that a
@@ -94,12 +111,14 @@ def abort_checkpoint(
                 f"not of {bucket.name} at {bucket.endpoint}",
                 advice="Give the endpoint that it names",
             )
+        was_there = True
         try:
             abort_upload(bucket, found.key, found.upload_id, **options)
         except NoSuchUploadError as error:
             _log.info("nothing to abort: %s", error)
+            was_there = False
         file.delete()
-    return found
+    return AbortedCheckpoint(found, was_there)
 
 
 def abandon(
@@ -148,6 +167,13 @@ def _abort(bucket: Bucket, key: str, upload_id: str, headers: Mapping[str, str])
         if acknowledged:
             return
         raise
+    except AccessDeniedError as error:
+        if not acknowledged:
+            raise
+        _log.warning(
+            "upload %s was aborted; whether parts survived is not known: %s", upload_id, error
+        )
+        return
     except TransferCancelledError as error:
         if acknowledged:
             raise _AcknowledgedError(str(error)) from error

@@ -1,10 +1,11 @@
 """Making the object out of its parts, and being sure that it is the file."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from resumable.core.headers import RoutedHeaders
+from resumable.core.headers import ACL, CALLBACK, RoutedHeaders
 from resumable.core.integrity import combine_all
 from resumable.core.plan import Part
 from resumable.core.reconcile import ObjectFacts, is_our_object
@@ -29,6 +30,10 @@ from resumable.transfer.sending import Run, digest_of, suspecting
 
 _log = logging.getLogger("resumable")
 
+_UNSEEN = {ACL, CALLBACK}
+# Dates in headers have whole seconds.
+_COARSE = 2.0
+
 
 class Finisher:
     """Makes one object, by PutObject or by Complete, and verifies it.
@@ -41,6 +46,7 @@ class Finisher:
         self._source = source
         self._key = key
         self._headers = headers
+        self._asked = 0.0  # when the object was first asked for, by the monotonic clock
 
     def put(self) -> StoredObject:
         """Send the whole file in one request.
@@ -74,6 +80,7 @@ class Finisher:
         ledger.flush()
         crc = combine_all((record.crc64, record.size) for record in records)
         parts = [UploadedPart(part.number, part.size, part.etag, part.crc64) for part in records]
+        self._asked = self._asked or time.monotonic()
         try:
             stored = self._run.bucket.complete_multipart_upload(
                 self._key, ledger.upload_id, parts, headers=self._headers.complete
@@ -90,8 +97,8 @@ class Finisher:
             return found
         return self._verified(stored, crc)
 
-    def found(self, local_crc64: Callable[[], int]) -> StoredObject | None:
-        """The object under the key, if it is the one this transfer would make.
+    def found(self, local_crc64: Callable[[], int], parts: int) -> StoredObject | None:
+        """The object under the key, if it is the one an earlier run would have made of `parts`.
 
         Raises:
             ResumableError: it is not known for now; asking again may tell.
@@ -99,11 +106,18 @@ class Finisher:
         head = self._head()
         if head is None or head.size != self._source.size:
             return None
-        facts = ObjectFacts(head.size, head.crc64, head.headers)
-        crc, headers = local_crc64(), self._headers.initiate
-        if not is_our_object(facts, size=self._source.size, crc64=crc, headers=headers):
+        # What HEAD does not show can only be had of an object that was made of the same parts.
+        unseen = _UNSEEN & set(self._headers.put)
+        if unseen and not head.etag.endswith(f"-{parts}"):
             return None
-        return StoredObject(head.etag, crc, head.version_id, head.request_id)
+        return self._recognised(head, local_crc64())
+
+    def _recognised(self, head: ObjectHead, crc64: int) -> StoredObject | None:
+        facts = ObjectFacts(head.size, head.crc64, head.headers)
+        size, headers = self._source.size, self._headers.owned
+        if not is_our_object(facts, size=size, crc64=crc64, headers=headers):
+            return None
+        return StoredObject(head.etag, crc64, head.version_id, head.request_id)
 
     def abandon(self, upload_id: str, patience: float = 10.0) -> End:
         """Abort an upload, within so many seconds, until the server no longer knows it."""
@@ -115,6 +129,7 @@ class Finisher:
         watch = run.watch(part.number, last=self._source.check_untouched)
         data = FilePart(reader, part, watch)
         headers = with_content_type(self._headers.put, self._key, self._source.path)
+        self._asked = time.monotonic()
         try:
             # Always with its MD5, so that damaged bytes never come to stand under the key: there
             # is no Complete to withhold.
@@ -171,11 +186,21 @@ class Finisher:
         return False
 
     def _found_now(self, crc64: int) -> StoredObject | None:
+        """The object under the key, if this run has made it.
+
+        One that was there before it was asked for is not it, whatever it holds: a callback would
+        not have been called, nor an overwriting been refused.
+        """
         try:
-            return self.found(lambda: crc64)
+            head = self._head()
         except ResumableError as error:
             _log.warning("the object cannot be looked at: %s", error)
             return None
+        if head is None or head.age is None:
+            return None
+        if head.age > time.monotonic() - self._asked + _COARSE:
+            return None
+        return self._recognised(head, crc64)
 
     def _verified(self, stored: StoredObject, crc64: int) -> StoredObject:
         server = stored.crc64

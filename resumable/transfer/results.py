@@ -23,7 +23,8 @@ class UploadResult:
         request_id: Of the request that made the object, or of the HEAD that found it made.
         version_id: The object's version, in a bucket that keeps versions.
         elapsed: Seconds this run took.
-        callback_body: What your server answered to the callback, where there was one.
+        callback_body: What your server answered to the callback; None if there was none, or if
+            OSS's answer was lost and only the object was found.
     """
 
     bucket: str

@@ -95,7 +95,7 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     began = time.monotonic()
     check_key(key)
     _check_threads(thread_num)
-    routed = route_headers(merge_options(headers or {}, options))
+    routed = route_headers(merge_options(headers, options, PutOptions))
     path = absolute(filename)
     wish = None if part_size is None else parse_part_size(part_size)
     wishes = _checked(UploadWishes(upload_id, wish, sequential), routed, thread_num)
@@ -134,11 +134,10 @@ def _checked(wishes: UploadWishes, headers: RoutedHeaders, thread_num: int) -> U
     if wishes.upload_id is None:
         return wishes
     check_upload_id(wishes.upload_id)
-    late = set(headers.initiate) - set(headers.complete) - set(headers.every)
-    if late:
+    if headers.owned:
         raise InvalidArgumentError(
-            f"{', '.join(sorted(late))}: what upload {wishes.upload_id} will become was said when "
-            "it was begun",
+            f"{', '.join(sorted(headers.owned))}: what upload {wishes.upload_id} will become was "
+            "said when it was begun",
             advice="Leave these out, or upload without upload_id=",
         )
     return wishes

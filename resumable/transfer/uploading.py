@@ -10,6 +10,7 @@ from resumable.core.checkpoint import Checkpoint, Destination, PartRecord, heade
 from resumable.core.headers import RoutedHeaders
 from resumable.core.plan import MIN_PART_SIZE, Part, Plan
 from resumable.core.reconcile import (
+    FOREIGN,
     Adopt,
     Continue,
     ListedPart,
@@ -24,7 +25,6 @@ from resumable.core.reconcile import (
 from resumable.errors import (
     CallbackFailedError,
     CheckpointError,
-    InvalidArgumentError,
     InvalidPartError,
     NoSuchUploadError,
     PartNotSequentialError,
@@ -89,9 +89,9 @@ class Upload:
         self._destination = Destination(
             endpoint=run.bucket.endpoint, bucket=run.bucket.name, key=key
         )
-        # Where parts go out of order counts as much for what an upload becomes as its headers do.
+        # Whether parts go out in order counts as much for what an upload becomes as its headers do.
         order = {"?sequential": ""} if wishes.sequential else {}
-        self._digest = headers_digest({**headers.initiate, **order})
+        self._own_digest = self._digest = headers_digest({**headers.owned, **order})
         self._plan = Plan(source.size, MIN_PART_SIZE)
         self._resumed = False
         self._upload_id = ""
@@ -112,10 +112,12 @@ class Upload:
                     raise
                 return made or self._begin_anew(plan)
             except PartNotSequentialError as error:
-                if self._wishes.upload_id is not None:
+                if self._is_foreign:
+                    error.kept = f"Upload {self._upload_id} is as it was"
+                    error.advice = "It cannot take this file any more: upload without upload_id="
                     raise
-                _log.warning("%s", error)
-                self._give_up(self._upload_id, "a part that changed cannot be replaced any more")
+                _log.warning("upload %s is given up: %s", self._upload_id, error)
+                self._run.renew()
                 return self._begin_anew(plan)
         except ResumableError as error:
             error.kept = error.kept or self._kept
@@ -155,12 +157,12 @@ class Upload:
                     advice="Give checkpoint_path= to run both, or remove the checkpoint to give "
                     "that transfer up",
                 )
-            case StartOver() as stale if upload_id is not None:
-                raise InvalidArgumentError(f"upload {upload_id} cannot go on: {stale.why}")
             case StartOver() as stale:
-                self._give_up(stale.upload_id, stale.why)
+                _log.warning("upload %s is given up: %s", stale.upload_id, stale.why)
+                self._upload_id = stale.upload_id
+                return self._begin_anew(plan)
             case Adopt() as named:
-                return self._adopt(named.upload_id)
+                return self._adopt(named.upload_id, plan)
             case Continue() as open_upload:
                 if open_upload.plan.part_size != plan.part_size:
                     _log.warning(
@@ -170,18 +172,20 @@ class Upload:
                 return self._go_on(open_upload)
         return None
 
-    def _adopt(self, upload_id: str) -> StoredObject:
+    def _adopt(self, upload_id: str, plan: Plan) -> StoredObject:
         """Go on with an upload of which nothing is known here."""
+        self._plan, self._upload_id, self._digest = plan, upload_id, FOREIGN
         self._kept = f"Upload {upload_id} was not touched"
         listed = self._list_parts(upload_id)
-        plan = plan_for_listed(self._source.size, self._wishes.part_size, listed)
+        self._plan = plan_for_listed(self._source.size, self._wishes.part_size, listed)
         if self._file is not None:
-            self._plan = plan
             self._file.save(self._checkpoint(upload_id, ()))
-        return self._go_on(Continue(upload_id, plan, trusted=False, recorded=()), listed)
+        found = Continue(upload_id, self._plan, trusted=False, recorded=(), headers_digest=FOREIGN)
+        return self._go_on(found, listed)
 
     def _go_on(self, found: Continue, listed: list[ListedPart] | None = None) -> StoredObject:
         self._plan, self._resumed, self._upload_id = found.plan, True, found.upload_id
+        self._digest = found.headers_digest
         self._kept = self._kept_sentence(len(found.recorded))
         if listed is None:
             listed = self._list_parts(found.upload_id)
@@ -195,20 +199,17 @@ class Upload:
         )
         return self._transfer(self._checkpoint(found.upload_id, work.reuse), work)
 
-    def _give_up(self, upload_id: str, why: str) -> None:
-        _log.warning("upload %s is given up: %s", upload_id, why)
-        self._run.renew()
-        self._run.call(lambda: self._finisher.abandon(upload_id))
-        self._delete_checkpoint()
-
     def _begin_anew(self, plan: Plan) -> StoredObject:
+        if self._upload_id and not self._is_foreign:
+            # Even if the server says that it is gone: one wrong answer must not leave parts behind.
+            self._run.call(lambda: self._finisher.abandon(self._upload_id))
         self._run.meter.reset()
         self._resumed = False
         self._delete_checkpoint()
         return self._begin(plan)
 
     def _begin(self, plan: Plan) -> StoredObject:
-        self._plan, self._kept = plan, ""
+        self._plan, self._kept, self._digest = plan, "", self._own_digest
         if plan.count == 1:
             self._kept = "Whether the object is there, a HEAD tells"
             made = self._finisher.put()
@@ -276,7 +277,7 @@ class Upload:
 
     def _look_for_object(self) -> StoredObject | None:
         """The object, if a run whose upload id is gone has completed it."""
-        made = self._run.call(lambda: self._finisher.found(self._local_crc64))
+        made = self._run.call(lambda: self._finisher.found(self._local_crc64, self._plan.count))
         if made is not None:
             _log.info("oss://%s/%s is complete already", self._destination.bucket, self._key)
             self._run.meter.begin()
@@ -303,6 +304,11 @@ class Upload:
             headers_digest=self._digest,
             parts=parts,
         )
+
+    @property
+    def _is_foreign(self) -> bool:
+        """Whether the upload was begun by somebody else, and so is not to be aborted."""
+        return self._wishes.upload_id is not None or self._digest == FOREIGN
 
     @property
     def _path(self) -> str:

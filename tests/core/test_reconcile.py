@@ -12,6 +12,8 @@ from resumable.core.checkpoint import Checkpoint, Destination, PartRecord, Sourc
 from resumable.core.integrity import PartDigest
 from resumable.core.plan import MAX_PARTS, MIN_PART_SIZE, Part, Plan
 from resumable.core.reconcile import (
+    FOREIGN,
+    NO_HEADERS,
     Adopt,
     Begin,
     Candidate,
@@ -69,7 +71,7 @@ def test_no_checkpoint_begins() -> None:
 
 def test_checkpoint_of_the_same_transfer_continues_and_is_trusted() -> None:
     plan = Plan(SIZE, MIN_PART_SIZE)
-    assert judge_checkpoint(FOUND, WANTED) == Continue("UPLOAD", plan, True, RECORDS)
+    assert judge_checkpoint(FOUND, WANTED) == Continue("UPLOAD", plan, True, RECORDS, DIGEST)
 
 
 OTHER_TRANSFERS: Mapping[str, Wanted] = {
@@ -108,7 +110,7 @@ UNTRUSTED: Mapping[str, SourceIdentity] = {
 def test_source_in_another_state_continues_without_trust(now: SourceIdentity) -> None:
     plan = Plan(now.size, MIN_PART_SIZE)
     verdict = judge_checkpoint(FOUND, replace(WANTED, source=now))
-    assert verdict == Continue("UPLOAD", plan, False, RECORDS)
+    assert verdict == Continue("UPLOAD", plan, False, RECORDS, DIGEST)
 
 
 START_OVER: Mapping[str, tuple[Wanted, str]] = {
@@ -359,6 +361,11 @@ def test_md5_is_only_needed_where_there_is_no_crc64(crc64: int | None, needed: b
 
 OURS = ObjectFacts(10, 7, {"Content-Type": "text/plain", "x-oss-meta-a": "1", "ETag": '"E"'})
 
+
+def tagged(count: str) -> ObjectFacts:
+    return replace(OURS, headers={**OURS.headers, "x-oss-tagging-count": count})
+
+
 OBJECTS: Mapping[str, tuple[ObjectFacts | None, dict[str, str], bool]] = {
     "size and CRC-64 are those of the file": (OURS, {}, True),
     "there is none": (None, {}, False),
@@ -378,8 +385,15 @@ OBJECTS: Mapping[str, tuple[ObjectFacts | None, dict[str, str], bool]] = {
     "encoding missing": (OURS, {"content-encoding": "gzip"}, False),
     "expiry missing": (OURS, {"expires": "0"}, False),
     "headers which HEAD does not repeat": (
-        OURS, {"x-oss-tagging": "a=b", "x-oss-storage-class": "IA"}, True,
+        OURS, {"x-oss-object-acl": "private", "x-oss-forbid-overwrite": "true"}, True,
     ),
+    "tags missing": (OURS, {"x-oss-tagging": "a=b"}, False),
+    "fewer tags": (tagged("1"), {"x-oss-tagging": "a=b&c="}, False),
+    "as many tags": (tagged("2"), {"X-Oss-Tagging": "a=b&c="}, True),
+    "no tags asked for": (tagged("2"), {"x-oss-tagging": ""}, True),
+    "another storage class": (OURS, {"x-oss-storage-class": "IA"}, False),
+    "not encrypted": (OURS, {"x-oss-server-side-encryption": "AES256"}, False),
+    "another key": (OURS, {"x-oss-server-side-encryption-key-id": "1"}, False),
     "more metadata than asked for": (OURS, {"content-type": "text/plain"}, True),
 }  # fmt: skip
 
@@ -428,6 +442,36 @@ def test_named_upload_of_a_file_that_fits_one_part_goes_on() -> None:
     small = source(size=MIN_PART_SIZE)
     assert isinstance(judge_checkpoint(FOUND, replace(WANTED, source=small)), StartOver)
     assert isinstance(judge_checkpoint(FOUND, replace(NAMED, source=small)), Continue)
+
+
+OUTGROWN = source(size=MIN_PART_SIZE * (MAX_PARTS + 1))
+ADOPTED = FOUND.model_copy(update={"headers_digest": FOREIGN})
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (FOUND, replace(NAMED, source=OUTGROWN)),
+        (ADOPTED, replace(WANTED, source=OUTGROWN, headers_digest=NO_HEADERS)),
+        (ADOPTED, replace(WANTED, headers_digest=DIGEST)),
+        (ADOPTED, replace(NAMED, source=OUTGROWN)),
+    ],
+)
+def test_upload_that_was_not_begun_here_is_never_given_up(
+    found: Checkpoint, wanted: Wanted
+) -> None:
+    verdict = judge_checkpoint(found, wanted)
+    assert isinstance(verdict, Refuse)
+    assert verdict.upload_id == "UPLOAD"
+
+
+def test_adopted_upload_goes_on_without_being_named_again() -> None:
+    wanted = replace(WANTED, headers_digest=NO_HEADERS)
+    verdict = judge_checkpoint(ADOPTED, wanted)
+    assert isinstance(verdict, Continue)
+    assert verdict.headers_digest == FOREIGN
+    small = replace(wanted, source=source(size=1))
+    assert isinstance(judge_checkpoint(ADOPTED, small), Continue)
 
 
 def there(*sizes: int) -> list[ListedPart]:

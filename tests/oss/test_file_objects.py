@@ -1,8 +1,10 @@
 """Bodies out of file objects and slices of them."""
 
 import io
+import mmap
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -76,6 +78,65 @@ def test_slices_of_one_file_object_can_be_sent_by_several_threads(
         parts = list(pool.map(send, range(1, len(offsets) + 1), offsets))
     bucket.complete_multipart_upload(KEY, upload_id, parts)
     assert content(bucket, KEY) == DATA
+
+
+class Odd:
+    """A file object that weak references cannot tell, and that lets others in between."""
+
+    __slots__ = ("_file",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        place = self._file.seek(offset, whence)
+        time.sleep(0)
+        return place
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._file.read(size)
+
+
+def test_slices_of_a_file_object_of_any_kind_do_not_mix(bucket: Bucket) -> None:
+    upload_id = bucket.init_multipart_upload(KEY).upload_id
+    with io.BytesIO(DATA * 4) as file, ThreadPoolExecutor(6) as pool:
+
+        def send(number: int) -> UploadedPart:
+            some = FileSlice(Odd(file), number * PART, PART)
+            return bucket.upload_part(KEY, upload_id, number + 1, some, content_md5=False)
+
+        parts = list(pool.map(send, range(len(DATA) * 4 // PART)))
+    bucket.complete_multipart_upload(KEY, upload_id, parts)
+    assert content(bucket, KEY) == (DATA * 4)[: len(parts) * PART]
+
+
+def test_mmap_is_a_file_object(bucket: Bucket) -> None:
+    with on_disk() as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        bucket.put_object(KEY, FileSlice(mapped, 3, 500_000))  # type: ignore[arg-type]
+    assert content(bucket, KEY) == DATA[3:500_003]
+
+
+def test_memoryview_with_gaps_is_refused(bucket: Bucket) -> None:
+    with pytest.raises(InvalidArgumentError, match="in a row"):
+        bucket.put_object(KEY, memoryview(DATA)[::2])
+
+
+def test_file_that_is_closed_before_it_is_sent_is_refused(bucket: Bucket) -> None:
+    file = io.BytesIO(DATA)
+    some = FileSlice(file)
+    file.close()
+    with pytest.raises(InvalidArgumentError, match="cannot be read"):
+        bucket.put_object(KEY, some)
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0.5, 2), (0, 2.0), (True, 1), ("0", 1)])
+def test_slice_in_other_than_whole_bytes_is_refused(offset: int, size: int) -> None:
+    with pytest.raises(InvalidArgumentError):
+        FileSlice(io.BytesIO(DATA), offset, size)
 
 
 @pytest.mark.parametrize("content_md5", [True, False])

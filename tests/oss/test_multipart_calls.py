@@ -43,6 +43,30 @@ REFUSED: list[tuple[str, Call]] = [
     ("either parts", lambda b: b.complete_multipart_upload(
         KEY, "U", [(1, "E")], complete_all=True)),
     ("part number 0", lambda b: b.complete_multipart_upload(KEY, "U", [(0, "E")])),
+    ("neither a part", lambda b: b.complete_multipart_upload(
+        KEY, "U", [[1, "E"]])),  # type: ignore[list-item]
+    ("neither a part", lambda b: b.complete_multipart_upload(
+        KEY, "U", [None])),  # type: ignore[list-item]
+    ("is not an ETag", lambda b: b.complete_multipart_upload(
+        KEY, "U", [(1, None)])),  # type: ignore[list-item]
+    ("part_number_marker", lambda b: b.list_parts(
+        KEY, "U", part_number_marker="1")),  # type: ignore[arg-type]
+    ("first and a last", lambda b: b.upload_part_copy(
+        KEY, "U", 1, "s", byte_range=(1,))),  # type: ignore[arg-type]
+    ("first and a last", lambda b: b.upload_part_copy(
+        KEY, "U", 1, "s", byte_range=("0", "5"))),  # type: ignore[arg-type]
+    ("and in headers=", lambda b: b.upload_part_copy(
+        KEY, "U", 1, "s", byte_range=(0, 5),
+        headers={"X-Oss-Copy-Source-Range": "bytes=0-1"})),
+    ("makes a copy", lambda b: b.upload_part(
+        KEY, "U", 1, b"", headers={"X-Oss-Copy-Source": "/b/k"})),
+    ("makes a copy", lambda b: b.put_object(KEY, b"", headers={"x-oss-copy-source": "/b/k"})),
+    ("prefix '\\\\udcff' is not Unicode", lambda b: b.list_multipart_uploads(prefix="\udcff")),
+    ("key-marker", lambda b: b.list_multipart_uploads(key_marker="\udcff")),
+    ("delimiter", lambda b: b.list_multipart_uploads(delimiter="\udcff")),
+    ("version id", lambda b: b.head_object(KEY, version_id="\udcff")),
+    ("version id", lambda b: b.upload_part_copy(KEY, "U", 1, "s", source_version_id="\udcff")),
+    ("not Unicode", lambda b: b.init_multipart_upload(KEY, metadata={"\udcff": "1"})),
     ("traffic_limit", lambda b: b.upload_part(KEY, "U", 1, b"", traffic_limit=1)),
     ("request_payer", lambda b: b.list_parts(KEY, "U", request_payer="x")),  # type: ignore[arg-type]
 ]  # fmt: skip
@@ -82,6 +106,13 @@ def test_upload_id_that_is_none_is_refused_lest_another_operation_be_meant(
 def test_option_that_a_call_does_not_know_is_a_type_error(bucket: Bucket) -> None:
     with pytest.raises(TypeError, match="metdata"):
         bucket.init_multipart_upload(KEY, metdata={"a": "b"})  # type: ignore[call-arg]
+
+
+def test_headers_may_be_none(bucket: Bucket) -> None:
+    upload_id = bucket.init_multipart_upload(KEY, headers=None).upload_id
+    bucket.upload_part(KEY, upload_id, 1, b"x", headers=None)
+    bucket.complete_multipart_upload(KEY, upload_id, complete_all=True, headers=None)
+    assert content(bucket, KEY) == b"x"
 
 
 def test_parts_in_any_order_from_several_clients_one_of_them_replaced(

@@ -21,6 +21,16 @@ from resumable.oss.options import (
     merge_options,
 )
 
+# A call that knows every option there is.
+EVERY = type(
+    "Every", (), {"__annotations__": PutOptions.__annotations__ | ReadOptions.__annotations__}
+)
+
+
+def merged(headers: dict[str, str], options: dict[str, Any], *, prefix: str = "") -> dict[str, str]:
+    return merge_options(headers, options, EVERY, prefix=prefix)
+
+
 MOMENT = datetime(2049, 1, 10, 23, 0, tzinfo=UTC)
 GMT = "Sun, 10 Jan 2049 23:00:00 GMT"
 CALLBACK = Callback("http://example.com/", "a=b")
@@ -71,6 +81,7 @@ REFUSED = [
     ("metadata", {"a": 1}), ("metadata", "a=b"), ("metadata", [("a", "b")]),
     ("metadata", {"": "b"}) , ("metadata", {"a b": "c"}), ("metadata", {"a:": "c"}),
     ("metadata", {"a": "x\n"}), ("metadata", {"a": "\x85"}), ("metadata", {"a": "\ud800"}),
+    ("metadata", {"\ud800": "a"}),
     ("metadata", {"a": " x"}), ("metadata", {"a": "x\t"}), ("metadata", {"a": "1", "A": "2"}),
     ("metadata", {"a": "x" * 8192}), ("metadata", {"a": "中" * 2731}),
     ("request_payer", "me"), ("request_payer", True),
@@ -85,34 +96,58 @@ REFUSED = [
 
 @pytest.mark.parametrize(("option", "value", "headers"), HEADERS)
 def test_option_becomes_its_header(option: str, value: object, headers: dict[str, str]) -> None:
-    assert merge_options({}, {option: value}) == headers
+    assert merged({}, {option: value}) == headers
 
 
 @pytest.mark.parametrize(("option", "value"), REFUSED, ids=ascii)
 def test_value_that_cannot_be_sent_is_refused(option: str, value: object) -> None:
     with pytest.raises(InvalidArgumentError) as refused:
-        merge_options({}, {option: value})
+        merged({}, {option: value})
     assert str(refused.value).isprintable()
 
 
 def test_metadata_name_that_is_no_token_is_refused() -> None:
     with pytest.raises(InvalidArgumentError):
-        merge_options({}, {"metadata": {"人": "x"}})
+        merged({}, {"metadata": {"人": "x"}})
 
 
 def test_refusal_names_the_option() -> None:
     with pytest.raises(InvalidArgumentError, match=r"storage_class 'x' is not one of Standard, IA"):
-        merge_options({}, {"storage_class": "x"})
+        merged({}, {"storage_class": "x"})
 
 
 @pytest.mark.parametrize("option", sorted(PutOptions.__annotations__))
 def test_none_is_not_given(option: str) -> None:
-    assert merge_options({}, {option: None}) == {}
+    assert merged({}, {option: None}) == {}
 
 
 def test_option_that_is_none_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="there is no option 'metdata'"):
-        merge_options({}, {"metdata": {}})
+    with pytest.raises(TypeError, match="no option 'metdata'"):
+        merged({}, {"metdata": {}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        (PutOptions, "if_none_match"),
+        (RequestOptions, "if_match"),
+        (InitiateOptions, "acl"),
+        (InitiateOptions, "callback"),
+        (InitiateOptions, "traffic_limit"),
+        (PartOptions, "metadata"),
+        (PartOptions, "if_match"),
+        (CompleteOptions, "metadata"),
+        (ReadOptions, "forbid_overwrite"),
+    ],
+)
+def test_option_of_another_call_is_a_type_error(kind: type, option: str) -> None:
+    with pytest.raises(TypeError, match=option):
+        merge_options({}, {option: "x"}, kind)
+
+
+def test_header_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="twice"):
+        merged({"X-Oss-Meta-A": "1", "x-oss-meta-a": "2"}, {})
 
 
 @pytest.mark.parametrize(
@@ -127,11 +162,11 @@ def test_header_given_both_ways_is_refused(
     headers: dict[str, str], options: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidArgumentError, match="and in headers="):
-        merge_options(headers, options)
+        merged(headers, options)
 
 
 def test_raw_headers_are_kept_as_they_are() -> None:
-    assert merge_options({"X-Oss-New": " a b "}, {"acl": "private"}) == {
+    assert merged({"X-Oss-New": " a b "}, {"acl": "private"}) == {
         "x-oss-new": "a b",
         "x-oss-object-acl": "private",
     }
@@ -139,7 +174,7 @@ def test_raw_headers_are_kept_as_they_are() -> None:
 
 def test_conditions_of_a_copy_are_about_its_source() -> None:
     options = {"if_match": "E", "request_payer": "requester"}
-    assert merge_options({}, options, prefix="x-oss-copy-source-") == {
+    assert merged({}, options, prefix="x-oss-copy-source-") == {
         "x-oss-copy-source-if-match": '"E"',
         "x-oss-request-payer": "requester",
     }
@@ -165,9 +200,9 @@ text = st.text(st.characters(blacklist_categories=("Cc", "Cs")), max_size=40)
 def test_any_text_is_metadata_or_refused_for_its_ends(value: str) -> None:
     if value != value.strip(" "):
         with pytest.raises(InvalidArgumentError, match="begins or ends"):
-            merge_options({}, {"metadata": {"a": value}})
+            merged({}, {"metadata": {"a": value}})
     else:
-        assert merge_options({}, {"metadata": {"a": value}}) == {"x-oss-meta-a": value}
+        assert merged({}, {"metadata": {"a": value}}) == {"x-oss-meta-a": value}
 
 
 def decoded(encoded: str) -> dict[str, Any]:
@@ -192,7 +227,7 @@ def test_callback_is_base64_of_json() -> None:
         "callbackSNI": True,
     }
     assert decoded(callback.encoded_variables) == {"x:var1": "值1", "x:var2": "value2"}
-    both = merge_options({}, {"callback": callback})
+    both = merged({}, {"callback": callback})
     assert set(both) == {"x-oss-callback", "x-oss-callback-var"}
 
 
@@ -203,7 +238,8 @@ def test_callback_is_base64_of_json() -> None:
         {"url": ["http://a.example"] * 6}, {"url": "http://a.example; http://b"},
         {"url": "http://[::1"}, {"url": "http:///x"}, {"url": 5}, {"body": ""}, {"body": None},
         {"variables": {"A": "x"}}, {"variables": {"": "x"}}, {"variables": {"a b": "x"}},
-        {"variables": {"a": 1}}, {"body_type": "text/plain"},
+        {"variables": {"a": 1}}, {"variables": None}, {"variables": {1: "x"}},
+        {"variables": {"a": "1", "x:a": "2"}}, {"body_type": "text/plain"},
     ],
     ids=str,
 )  # fmt: skip

@@ -30,6 +30,7 @@ from .steps import (
     open_uploads,
     refused,
     under_way,
+    upload,
 )
 
 
@@ -64,6 +65,20 @@ def test_upload_that_stays_is_an_error_that_says_so(server: LocalServer, bucket:
     assert upload_id in str(raised.value)
 
 
+def test_who_may_abort_but_not_list_is_content_with_one(
+    server: LocalServer, bucket: Bucket, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    upload_id = begun(bucket)
+    server.faults.add(fault("ListParts", refused(), times=None))
+    abort_upload(bucket, KEY, upload_id)
+    assert open_uploads(bucket) == []
+    assert "whether parts survived is not known" in caplog.text
+    server.faults.add(fault("UploadPart", refused(), times=None))
+    with pytest.raises(AccessDeniedError) as raised:
+        upload(bucket, make_file(folder, SIZE), enable_checkpoint=False)
+    assert raised.value.kept == "Nothing is kept: the upload was aborted"
+
+
 def test_upload_that_never_was_is_told(bucket: Bucket) -> None:
     with pytest.raises(NoSuchUploadError):
         abort_upload(bucket, KEY, "0" * 32)
@@ -83,7 +98,9 @@ def test_checkpoint_and_its_upload_are_given_up(
     upload_id = interrupted(server, bucket, file, parts=2)
     given_up = abort_checkpoint(bucket, file)
     assert given_up is not None
-    assert (given_up.upload_id, given_up.parts_done) == (upload_id, (1, 2))
+    assert given_up.upload_was_there
+    assert given_up.checkpoint.upload_id == upload_id
+    assert given_up.checkpoint.parts_done == (1, 2)
     assert open_uploads(bucket) == []
     assert beside(file) == set()
 
@@ -114,7 +131,9 @@ def test_checkpoint_whose_upload_is_gone_is_removed(
 ) -> None:
     file = make_file(folder, SIZE)
     abort_upload(bucket, KEY, interrupted(server, bucket, file, parts=2))
-    assert abort_checkpoint(bucket, file) is not None
+    given_up = abort_checkpoint(bucket, file)
+    assert given_up is not None
+    assert not given_up.upload_was_there
     assert beside(file) == set()
 
 

@@ -1,12 +1,15 @@
 """Complete: lost answers, refusals, verification, and what is left afterwards."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from resumable import (
     Bucket,
+    Callback,
+    CallbackFailedError,
     IntegrityError,
     InvalidPartError,
     NetworkError,
@@ -26,6 +29,7 @@ from .steps import (
     ALL,
     KEY,
     SIZE,
+    Options,
     beside,
     checkpoint_path,
     exists,
@@ -186,6 +190,67 @@ def test_same_bytes_under_older_metadata_are_not_taken_for_our_object(
     upload(bucket, file, headers=headers)
     assert parts_sent(server.log) == ALL
     assert bucket.head_object(KEY).headers["x-oss-meta-edition"] == "2"
+
+
+OTHERWISE: list[Options] = [
+    {"storage_class": "IA"},
+    {"server_side_encryption": "AES256"},
+    {"tags": {"a": "1"}},
+    {"metadata": {"a": "1"}},
+    {"acl": "private"},
+    {"callback": Callback("http://127.0.0.1:9/", "a=b")},
+]
+
+
+@pytest.mark.parametrize("wanted", OTHERWISE, ids=lambda wanted: next(iter(wanted)))
+def test_object_of_other_attributes_is_not_taken_for_ours(
+    server: LocalServer, bucket: Bucket, folder: Path, wanted: Options
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = interrupted(server, bucket, file, parts=3, **wanted)
+    bucket.abort_multipart_upload(KEY, upload_id)
+    bucket.put_object(KEY, file.read_bytes())
+    with suppress(CallbackFailedError):
+        upload(bucket, file, **wanted)
+    assert parts_sent(server.log) == ALL
+
+
+@pytest.mark.parametrize("wanted", OTHERWISE[:-1], ids=lambda wanted: next(iter(wanted)))
+def test_object_of_these_attributes_is_taken_for_ours(
+    server: LocalServer, bucket: Bucket, folder: Path, wanted: Options
+) -> None:
+    file = make_file(folder, SIZE)
+    stopped_before_complete(server, bucket, file, **wanted)
+    checkpoint = checkpoint_path(file).read_bytes()
+    upload(bucket, file, **wanted)
+    checkpoint_path(file).write_bytes(checkpoint)
+    server.log.clear()
+    upload(bucket, file, **wanted)
+    assert parts_sent(server.log) == []
+
+
+@pytest.mark.parametrize("size", [SIZE, PART], ids=["parts", "put"])
+def test_object_that_was_there_before_is_not_taken_for_ours(
+    server: LocalServer, bucket: Bucket, folder: Path, size: int
+) -> None:
+    file = make_file(folder, size)
+    bucket.put_object(KEY, file.read_bytes())
+    # Nothing arrives; and by the server's clock the object is an hour old.
+    operation = COMPLETE if size == SIZE else "PutObject"
+    server.faults.add(fault(operation, {"drop": "before"}, times=None))
+    server.faults.add(fault("HeadObject", {"skew": 3600}, times=None))
+    server.faults.add(fault("ListParts", refused(404, "NoSuchUpload"), times=None))
+    with pytest.raises(NetworkError):
+        upload(bucket, file, enable_checkpoint=False, acl="private")
+
+
+def test_wrong_word_that_an_upload_is_gone_leaves_nothing_behind(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    server.faults.add(fault("UploadPart", refused(404, "NoSuchUpload"), skip=2, times=1))
+    upload(bucket, file)
+    assert open_uploads(bucket) == []
 
 
 def test_upload_completed_by_others_while_sending_is_success(

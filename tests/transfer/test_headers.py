@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, Callback, CallbackFailedError, FileAlreadyExistsError
+from resumable import (
+    Bucket,
+    Callback,
+    CallbackFailedError,
+    FileAlreadyExistsError,
+    InvalidArgumentError,
+)
 from resumable.server import LocalServer
 from tests.callbacks import CallbackAnswer, CallbackReceiver
 from tests.support import PART, content, make_file, requests
@@ -20,6 +26,7 @@ from .steps import (
     gate,
     interrupted,
     open_uploads,
+    stopped_before_complete,
     tags_of,
     under_way,
     upload,
@@ -153,6 +160,36 @@ def test_guessed_content_type_does_not_forbid_going_on_by_another_name(
     moved = file.rename(folder / "a.jpg")
     result = upload(bucket, moved, key="photo", checkpoint_path=f"{file}.cp")
     assert result.parts_reused == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"forbid_overwrite": True}, {}),
+        ({}, {"forbid_overwrite": True}),
+        ({}, {"request_payer": "requester"}),
+        ({}, {"acl": "private", "traffic_limit": 838_860_800}),
+    ],
+)
+def test_allowing_to_overwrite_after_all_keeps_the_parts(
+    server: LocalServer, bucket: Bucket, folder: Path, before: Options, after: Options
+) -> None:
+    file = make_file(folder, SIZE)
+    stopped_before_complete(server, bucket, file, **before)
+    result = upload(bucket, file, **after)
+    assert (result.bytes_sent, result.parts_reused) == (0, 5)
+
+
+@pytest.mark.parametrize("size", [SIZE, PART], ids=["parts", "put"])
+def test_condition_that_no_upload_heeds_is_refused(
+    server: LocalServer, bucket: Bucket, folder: Path, size: int
+) -> None:
+    file = make_file(folder, size)
+    with pytest.raises(TypeError, match="if_none_match"):
+        upload(bucket, file, if_none_match="*")  # type: ignore[call-arg]
+    with pytest.raises(InvalidArgumentError, match="if-none-match"):
+        upload(bucket, file, headers={"If-None-Match": "*"})
+    assert len(server.log) == 0
 
 
 def test_answer_of_a_callback_server_is_success(

@@ -206,7 +206,49 @@ def test_file_that_has_outgrown_the_upload_does_not_abort_it(
     upload_id = interrupted(server, bucket, file, parts=2)
     with file.open("r+b") as grown:
         grown.truncate(10_001 * PART)
-    with pytest.raises(InvalidArgumentError, match="outgrown"):
+    with pytest.raises(CheckpointError, match="outgrown"):
         upload(bucket, file, upload_id=upload_id)
     assert is_known(bucket, upload_id)
     assert load(checkpoint_path(file)).upload_id == upload_id
+
+
+def test_named_upload_is_not_aborted_by_the_next_run_either(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = begun_elsewhere(bucket, file)
+    interrupted(server, bucket, file, parts=2, upload_id=upload_id)
+    with pytest.raises(CheckpointError, match="not begun here"):
+        upload(bucket, file, metadata={"by": "another"})
+    assert is_known(bucket, upload_id)
+    upload(bucket, file)
+    assert bucket.head_object(KEY).metadata == {"by": "another"}
+
+
+def test_named_upload_of_a_small_file_is_taken_up_by_the_next_run(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, PART)
+    upload_id = begun_elsewhere(bucket, file)
+    interrupted(server, bucket, file, parts=0, upload_id=upload_id)
+    upload(bucket, file)
+    assert bucket.head_object(KEY).metadata == {"by": "another"}
+
+
+def test_naming_the_upload_of_a_checkpoint_does_not_make_it_another_s(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = interrupted(server, bucket, file, parts=1, metadata={"a": "b"})
+    assert interrupted(server, bucket, file, parts=1, upload_id=upload_id) == upload_id
+    assert upload(bucket, file, metadata={"a": "b"}).parts_reused == 2
+
+
+def test_upload_that_was_completed_is_told_as_the_call_would_have_cut_it(
+    bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = begun_elsewhere(bucket, file, 1, 2, 3, size=150 * KIB)
+    bucket.complete_multipart_upload(KEY, upload_id, complete_all=True)
+    result = upload(bucket, file, upload_id=upload_id, part_size=200 * KIB)
+    assert (result.part_size, result.parts_total) == (200 * KIB, 3)

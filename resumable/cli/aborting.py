@@ -1,6 +1,7 @@
 """`resumable abort`: the uploads of a key, or the one of a checkpoint, are given up."""
 
-import json
+import os
+import re
 from itertools import takewhile
 from typing import Literal
 
@@ -9,9 +10,11 @@ import click
 import resumable
 from resumable.cli.connecting import Connect, connected
 from resumable.cli.exit_codes import DONE, FAILED
-from resumable.cli.giving_up import ABORTED, GivingUp
+from resumable.cli.giving_up import GivingUp, Outcome, outcome_json
 from resumable.cli.parameters import ADDRESS, ADDRESS_BEGINS, UPLOAD_ID, paying
 from resumable.cli.rendering import complain, printable
+
+_LIKE_AN_ADDRESS = re.compile("oss:", re.IGNORECASE)
 
 
 @click.command()
@@ -43,6 +46,9 @@ def abort(
     if not target.startswith(ADDRESS_BEGINS):
         if upload_id is not None:
             raise click.UsageError("--upload-id goes with oss://BUCKET/KEY, not with a file")
+        checkpoint = checkpoint_path or f"{target}.cp"
+        if _LIKE_AN_ADDRESS.match(target) and not any(map(os.path.exists, (target, checkpoint))):
+            raise click.UsageError(f"{target!r}: an address is written oss://BUCKET/KEY")
         return _abort_checkpoint(connect, target, checkpoint_path, options, as_json=as_json)
     if checkpoint_path is not None:
         raise click.UsageError("--checkpoint-path goes with a file, not with oss://BUCKET/KEY")
@@ -72,7 +78,10 @@ def _abort_one(
             "completed or aborted, or it is another key's"
         )
         raise
-    _tell(as_json=as_json, bucket=bucket.name, key=key, upload_id=upload_id)
+    if as_json:
+        click.echo(outcome_json(Outcome.ABORTED, bucket.name, key, upload_id))
+    else:
+        click.echo(printable(f"oss://{bucket.name}/{key}: upload {upload_id} aborted"))
 
 
 def _abort_all(
@@ -99,25 +108,28 @@ def _abort_checkpoint(
     *,
     as_json: bool,
 ) -> int:
+    given_up = None
     found = resumable.read_checkpoint(file, checkpoint_path=checkpoint_path)
     if found is not None:
         with connect(found.bucket) as bucket:
-            found = resumable.abort_checkpoint(
+            given_up = resumable.abort_checkpoint(
                 bucket, file, checkpoint_path=checkpoint_path, **options
             )
-    if found is None:
+    if given_up is None:
         complain(f"{checkpoint_path or file + '.cp'}: no checkpoint")
         return FAILED
-    place = {"bucket": found.bucket, "key": found.key, "upload_id": found.upload_id}
-    _tell(as_json=as_json, **place, checkpoint=found.path)
+    click.echo(_checkpoint_json(given_up) if as_json else _checkpoint_line(given_up))
     return DONE
 
 
-def _tell(*, as_json: bool, bucket: str, key: str, upload_id: str, checkpoint: str = "") -> None:
-    if as_json:
-        row = {"outcome": ABORTED, "bucket": bucket, "key": key, "upload_id": upload_id}
-        more = {"checkpoint": checkpoint} if checkpoint else {}
-        click.echo(json.dumps(row | {"initiated": None, "error": None} | more))
-    else:
-        removed = f", {checkpoint} removed" if checkpoint else ""
-        click.echo(printable(f"oss://{bucket}/{key}: upload {upload_id} aborted{removed}"))
+def _checkpoint_json(given_up: resumable.AbortedCheckpoint) -> str:
+    outcome = Outcome.ABORTED if given_up.upload_was_there else Outcome.GONE
+    held = given_up.checkpoint
+    return outcome_json(outcome, held.bucket, held.key, held.upload_id, checkpoint=held.path)
+
+
+def _checkpoint_line(given_up: resumable.AbortedCheckpoint) -> str:
+    held = given_up.checkpoint
+    what = "aborted," if given_up.upload_was_there else "was gone already;"
+    upload = f"oss://{held.bucket}/{held.key}: upload {held.upload_id}"
+    return printable(f"{upload} {what} {held.path} removed")

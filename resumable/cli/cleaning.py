@@ -9,7 +9,7 @@ import click
 
 import resumable
 from resumable.cli.connecting import Connect, connected
-from resumable.cli.giving_up import ABORTED, FAILED, GONE, SKIPPED, WOULD_ABORT, GivingUp
+from resumable.cli.giving_up import GivingUp, Outcome
 from resumable.cli.parameters import ADDRESS, AGE, Age, paying
 from resumable.cli.rendering import complain
 
@@ -50,11 +50,11 @@ def clean(
             if limit is None:
                 limit = _dated(page) - older_than.seconds
             if upload.initiated is None:
-                giving_up.tell(upload, SKIPPED, "when it was begun cannot be read")
+                giving_up.tell(upload, Outcome.SKIPPED, "when it was begun cannot be read")
             elif upload.initiated.timestamp() >= limit:
                 kept += 1
             elif dry_run:
-                giving_up.tell(upload, WOULD_ABORT)
+                giving_up.tell(upload, Outcome.WOULD_ABORT)
             else:
                 giving_up.abort(upload)
     if not as_json:
@@ -70,9 +70,10 @@ def _listed(
             yield page, upload
 
 
-def _summary(count: Counter[str], dry_run: bool) -> str:
-    first = f"{count[WOULD_ABORT]} would be aborted" if dry_run else f"{count[ABORTED]} aborted"
-    told = {GONE: "gone already", FAILED: "failed", SKIPPED: "skipped"}
+def _summary(count: Counter[Outcome], dry_run: bool) -> str:
+    would, did = count[Outcome.WOULD_ABORT], count[Outcome.ABORTED]
+    first = f"{would} would be aborted" if dry_run else f"{did} aborted"
+    told = {Outcome.GONE: "gone already", Outcome.FAILED: "failed", Outcome.SKIPPED: "skipped"}
     others = [f"{count[outcome]} {words}" for outcome, words in told.items() if count[outcome]]
     return ", ".join([first, *others])
 

@@ -1,7 +1,7 @@
 """The options that say where the bucket is and how to talk to it, the same for all commands."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
 
 import click
@@ -62,6 +62,8 @@ def connected(command: Callable[..., _T]) -> Callable[..., _T]:
         tries: int,
         **arguments: object,
     ) -> _T:
+        _at_most_one({"--endpoint": endpoint, "--internal": internal, "--accelerate": accelerate})
+
         def connect(name: str) -> resumable.Bucket:
             return resumable.Bucket(
                 name,
@@ -76,3 +78,9 @@ def connected(command: Callable[..., _T]) -> Callable[..., _T]:
         return command(connect=connect, **arguments)
 
     return with_connection
+
+
+def _at_most_one(options: Mapping[str, object]) -> None:
+    given = [option for option, value in options.items() if value]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} contradict each other")

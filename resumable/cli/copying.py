@@ -15,10 +15,11 @@ from click.core import ParameterSource
 import resumable
 from resumable.cli.connecting import Connect, connected
 from resumable.cli.object_options import with_object_options
-from resumable.cli.parameters import ADDRESS, HEADER, PART_SIZE, UPLOAD_ID
+from resumable.cli.parameters import ADDRESS, HEADER, PART_SIZE, UPLOAD_ID, distinct_pairs
 from resumable.cli.rendering import printable, size_text
 
 _DEFAULT_THREADS = 4
+_MOST_THREADS = 256
 
 
 class _Wishes(resumable.PutOptions, total=False):
@@ -41,6 +42,8 @@ class _Wishes(resumable.PutOptions, total=False):
     "-j",
     "--threads",
     "thread_num",
+    type=click.IntRange(1, _MOST_THREADS),
+    metavar="N",
     default=_DEFAULT_THREADS,
     show_default=True,
     help="Parts to send at once.",
@@ -67,7 +70,7 @@ class _Wishes(resumable.PutOptions, total=False):
     "headers",
     type=HEADER,
     multiple=True,
-    callback=lambda _context, _parameter, pairs: dict(pairs),
+    callback=distinct_pairs,
     metavar="NAME:VALUE",
     help="A header of the object or the requests; may be repeated.",
 )
@@ -97,7 +100,9 @@ def cp(
     bucket_name, key = destination
     if not key or key.endswith("/"):
         key += os.path.basename(file)
-    if wishes["sequential"] and _is_default("thread_num"):
+    if wishes["sequential"]:
+        if not _is_default("thread_num") and (threads := wishes["thread_num"]) > 1:
+            raise click.UsageError(f"--sequential and --threads {threads} contradict each other")
         wishes["thread_num"] = 1
     with (
         connect(bucket_name) as bucket,

@@ -2,15 +2,16 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, get_args, get_type_hints
 
 import click
 
 import resumable
-from resumable.cli.parameters import MOMENT, PAIR, distinct_pairs, paying
+from resumable.cli.parameters import MOMENT, PAIR, Text, distinct_pairs, known, paying
 
 _T = TypeVar("_T")
 
+_TRAFFIC_LIMITS = (819_200, 838_860_800)
 _BODY_TYPES: dict[str, Literal["application/x-www-form-urlencoded", "application/json"]] = {
     "form": "application/x-www-form-urlencoded",
     "json": "application/json",
@@ -20,10 +21,16 @@ _BODY_TYPES: dict[str, Literal["application/x-www-form-urlencoded", "application
 class _CallbackOptions(TypedDict):
     callback_url: tuple[str, ...]
     callback_body: str | None
-    callback_body_type: str
+    callback_body_type: str | None
     callback_host: str | None
     callback_sni: bool
     callback_var: dict[str, str]
+
+
+def _one_of(option: str, name: str, header: str) -> Text[str]:
+    """One of the values that the library knows of an option."""
+    values, _none = get_args(get_type_hints(resumable.PutOptions)[option])
+    return known(name, get_args(values), header)
 
 
 _OPTIONS = (
@@ -56,11 +63,22 @@ _OPTIONS = (
         metavar="NAME=VALUE",
         help="A tag of the object; up to 10.",
     ),
-    click.option("--storage-class", metavar="CLASS", help="Such as IA or Archive."),
-    click.option("--acl", metavar="ACL", help="Such as private or public-read."),
+    click.option(
+        "--storage-class",
+        type=_one_of("storage_class", "CLASS", "x-oss-storage-class"),
+        metavar="CLASS",
+        help="Such as IA or Archive.",
+    ),
+    click.option(
+        "--acl",
+        type=_one_of("acl", "ACL", "x-oss-object-acl"),
+        metavar="ACL",
+        help="Such as private or public-read.",
+    ),
     click.option(
         "--sse",
         "server_side_encryption",
+        type=_one_of("server_side_encryption", "METHOD", "x-oss-server-side-encryption"),
         metavar="METHOD",
         help="Encrypted by the server: AES256, KMS or SM4.",
     ),
@@ -70,6 +88,7 @@ _OPTIONS = (
     click.option(
         "--sse-data-encryption",
         "server_side_data_encryption",
+        type=_one_of("server_side_data_encryption", "METHOD", "x-oss-server-side-data-encryption"),
         metavar="METHOD",
         help="The algorithm under KMS, such as SM4.",
     ),
@@ -80,7 +99,10 @@ _OPTIONS = (
         help="Fail if there is an object with that key.",
     ),
     click.option(
-        "--traffic-limit", type=int, metavar="BITS", help="Bits per second the server takes."
+        "--traffic-limit",
+        type=click.IntRange(*_TRAFFIC_LIMITS),
+        metavar="BITS",
+        help="Bits per second the server takes.",
     ),
     paying,
     click.option(
@@ -95,9 +117,7 @@ _OPTIONS = (
     click.option(
         "--callback-body-type",
         type=click.Choice(list(_BODY_TYPES)),
-        default="form",
-        show_default=True,
-        help="What kind of text that is.",
+        help="What kind of text that is. Default: form.",
     ),
     click.option("--callback-host", metavar="HOST", help="The Host header, if not the URL's."),
     click.option("--callback-sni", is_flag=True, help="Name the host in TLS."),
@@ -126,14 +146,14 @@ def with_object_options(command: Callable[..., _T]) -> Callable[..., _T]:
 
 def _callback(**given: Unpack[_CallbackOptions]) -> resumable.Callback | None:
     if not given["callback_url"]:
-        if given["callback_body"] or given["callback_host"] or given["callback_var"]:
+        if any(value or value == "" for value in given.values()):
             raise click.UsageError("a callback needs --callback-url")
         return None
     return resumable.Callback(
         given["callback_url"],
         given["callback_body"] or "",
         host=given["callback_host"],
-        body_type=_BODY_TYPES[given["callback_body_type"]],
+        body_type=_BODY_TYPES[given["callback_body_type"] or "form"],
         sni=given["callback_sni"],
         variables=given["callback_var"],
     )

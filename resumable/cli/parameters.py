@@ -51,7 +51,7 @@ def _read_header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise ValueError(f"{text!r} is not NAME:VALUE")
-    return name.strip(), value.strip()
+    return name.strip().lower(), value.strip()  # case does not count
 
 
 def _read_pair(text: str) -> tuple[str, str]:
@@ -75,9 +75,12 @@ def _read_part_size(text: str) -> int | str:
 def _read_moment(text: str) -> datetime | str:
     """ISO 8601 where it is that; any other text is sent as it is."""
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return text
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} is a time without a time zone, such as Z behind it")
+    return moment
 
 
 def _read_age(text: str) -> Age:
@@ -85,6 +88,20 @@ def _read_age(text: str) -> Age:
     if match is None:
         raise ValueError(f"{text!r} is not a number and a unit (s, m, h, d or w), such as 7d")
     return Age(text, int(match.group(1)) * _SECONDS[match.group(2)])
+
+
+def known(name: str, values: Sequence[str], header: str) -> Text[str]:
+    """One of the values that are known; one that OSS has added since has to go as the header."""
+
+    def read(text: str) -> str:
+        if text not in values:
+            raise ValueError(
+                f"{text!r} is not one of {', '.join(values)}; "
+                f"a newer one can be given as -H '{header}:{text}'"
+            )
+        return text
+
+    return Text(name, read)
 
 
 def _read_access_key(text: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
@@ -40,14 +40,23 @@ def uploads(
     A line has the time the upload was begun, its id, and its key.
     """
     name, prefix = address
-    more = False
+    left, more = most, False
     with connect(name) as bucket:
-        wanted: dict[str, Any] = {"prefix": prefix, "delimiter": delimiter}
-        for page in _pages(bucket, most, wanted | {"request_payer": request_payer}):
+        for page in bucket.iter_upload_pages(
+            prefix=prefix,
+            delimiter=delimiter,
+            page_size=min(most or _MOST_ROWS, _MOST_ROWS),
+            request_payer=request_payer,
+        ):
             rows = sorted([*_uploads(page, as_json), *_prefixes(page, as_json)])
-            if rows:
-                click.echo("\n".join(line for _, line in rows))
-            more = page.is_truncated
+            shown = rows[:left]
+            if shown:
+                click.echo("\n".join(line for _, line in shown))
+            more = page.is_truncated or len(shown) < len(rows)
+            if left is not None:
+                left -= len(shown)
+                if left == 0:
+                    break
     if more and not as_json:
         click.echo(f"there are more than these {most}", err=True)
 
@@ -55,24 +64,6 @@ def uploads(
 def columns(initiated: str, upload_id: str, key: str) -> str:
     """An upload as a line."""
     return printable(f"{initiated:20}  {upload_id:32}  {key}")
-
-
-def _pages(
-    bucket: resumable.Bucket, most: int | None, wanted: dict[str, Any]
-) -> Iterator[resumable.UploadsPage]:
-    left, markers, more = most, ("", ""), True
-    while more:
-        page = bucket.list_multipart_uploads(
-            **wanted,
-            key_marker=markers[0],
-            upload_id_marker=markers[1],
-            max_uploads=_MOST_ROWS if left is None else min(left, _MOST_ROWS),
-        )
-        yield page
-        markers, more = (page.next_key_marker, page.next_upload_id_marker), page.is_truncated
-        if left is not None:
-            left -= len(page.uploads) + len(page.common_prefixes)
-            more = more and left > 0
 
 
 def _uploads(page: resumable.UploadsPage, as_json: bool) -> Iterator[tuple[tuple[bytes, str], str]]:

@@ -49,8 +49,10 @@ class Callback:
             raise InvalidArgumentError(
                 f"a callback goes to 1 to {_MOST_URLS} URLs, each as http://host/path"
             )
-        if not isinstance(self.body, str) or not self.body:
-            raise InvalidArgumentError("a callback needs a body")
+        if not _is_text(self.body):
+            raise InvalidArgumentError("a callback needs a body, which is Unicode text")
+        if self.host is not None and not (_is_text(self.host) and self.host.isprintable()):
+            raise InvalidArgumentError(f"{self.host!r} is not a host")
         if self.body_type not in get_args(BodyType):
             raise InvalidArgumentError(
                 f"the body of a callback is {' or '.join(get_args(BodyType))}"
@@ -59,7 +61,7 @@ class Callback:
             raise InvalidArgumentError("the variables of a callback are not a mapping")
         for name, value in self.variables.items():
             known = isinstance(name, str) and _VARIABLE.fullmatch(name)
-            if not known or not isinstance(value, str):
+            if not known or not (value == "" or _is_text(value)):
                 raise InvalidArgumentError(
                     f"{name!r} is not a callback variable: lower-case letters, digits and _ to text"
                 )
@@ -95,6 +97,17 @@ class Callback:
 
 def _encode(fields: Mapping[str, object]) -> str:
     return base64.b64encode(json.dumps(fields).encode()).decode()
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is text, not empty, that can be written as UTF-8."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_url(text: object) -> bool:

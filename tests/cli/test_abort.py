@@ -165,6 +165,67 @@ def test_a_checkpoint_as_json(run: Run, server: LocalServer, bucket: Bucket, fol
     }
 
 
+def test_an_upload_of_a_checkpoint_that_was_gone_already_is_not_called_aborted(
+    run: Run, server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, 3 * PART)
+    for option in ((), ("--json",)):
+        upload_id = interrupted(server, bucket, file)
+        bucket.abort_multipart_upload("dir/k", upload_id)
+        outcome = run("abort", file, *option)
+        assert (outcome.code, outcome.err) == (0, "")
+        assert not Path(f"{file}.cp").exists()
+        if option:
+            row = json.loads(outcome.out)
+            assert (row["outcome"], row["upload_id"]) == ("gone", upload_id)
+        else:
+            assert outcome.out == f"{KEY}: upload {upload_id} was gone already; {file}.cp removed\n"
+
+
+@pytest.fixture
+def in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, as the one the command is run in."""
+    monkeypatch.chdir(folder)
+    return folder
+
+
+MISSPELT = ["OSS://examplebucket/dir/k", "oss:/examplebucket/dir/k", "oss:k"]
+
+
+@pytest.mark.parametrize("target", MISSPELT)
+def test_an_address_that_is_badly_written_is_no_file(
+    run: Run, server: LocalServer, in_folder: Path, target: str
+) -> None:
+    assert list(in_folder.iterdir()) == []
+    outcome = run("abort", target)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{target!r}: an address is written oss://BUCKET/KEY" in outcome.err
+    assert len(server.log) == 0
+
+
+@pytest.mark.parametrize("option", [(), ("--checkpoint-path", "elsewhere")])
+def test_a_checkpoint_may_be_of_a_file_called_like_an_address(
+    run: Run,
+    server: LocalServer,
+    bucket: Bucket,
+    in_folder: Path,
+    option: tuple[str, ...],
+) -> None:
+    in_folder.joinpath("oss:").mkdir()
+    file = make_file(Path("oss:"), 3 * PART)
+    interrupted(server, bucket, file, Path(option[1]) if option else None)
+    file.unlink()
+    outcome = run("abort", file, *option)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert listed(bucket) == []
+
+
+def test_a_file_called_like_an_address_may_have_no_checkpoint(run: Run, in_folder: Path) -> None:
+    make_file(in_folder, 10, name="oss:k")
+    outcome = run("abort", "oss:k")
+    assert (outcome.code, outcome.err) == (1, "resumable: oss:k.cp: no checkpoint\n")
+
+
 def test_a_checkpoint_of_another_endpoint_is_kept(
     run: Run, server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:

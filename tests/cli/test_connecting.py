@@ -42,16 +42,25 @@ def test_option_comes_before_the_endpoint_of_the_environment(
 
 
 @pytest.mark.parametrize(
-    "options",
-    [("--internal", "--accelerate"), ("--endpoint", "x.example.com", "--internal")],
-    ids=" ".join,
+    ("options", "told"),
+    [
+        (("--internal", "--accelerate"), "--internal and --accelerate"),
+        (("--endpoint", "x.example.com", "--internal"), "--endpoint and --internal"),
+        (("--accelerate", "--endpoint", "x.example.com"), "--endpoint and --accelerate"),
+        (
+            ("--internal", "--accelerate", "--endpoint", "x.example.com"),
+            "--endpoint and --internal and --accelerate",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.parametrize("command", [("uploads",), ("clean", "--older-than", "1d"), ("abort",)])
 def test_options_that_contradict_each_other_exit_with_2(
-    run: Run, folder: Path, options: tuple[str, ...]
+    run: Run, command: tuple[str, ...], options: tuple[str, ...], told: str
 ) -> None:
-    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k", *options)
-    assert outcome.code == 2
-    assert "contradict" in outcome.err
+    outcome = run(*command, "oss://examplebucket/k", *options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"Error: {told} contradict each other" in outcome.err
 
 
 def test_everything_can_come_from_the_file_of_ossutil(

@@ -49,6 +49,12 @@ def test_json_tells_the_whole_result(run: Run, folder: Path) -> None:
     assert isinstance(result["crc64"], str)
 
 
+@pytest.mark.parametrize("threads", [1, 256])
+def test_the_fewest_and_the_most_threads(run: Run, folder: Path, threads: int) -> None:
+    command = ("cp", "-j", threads, *SMALL_PARTS, make_file(folder, 3 * PART))
+    assert run(*command, "oss://examplebucket/k").code == 0
+
+
 def test_headers_reach_the_object(run: Run, bucket: Bucket, folder: Path) -> None:
     file = make_file(folder, 2 * PART)
     headers = ("-H", "Content-Type: text/x-example", "-H", "x-oss-meta-origin:here")

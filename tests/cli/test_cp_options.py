@@ -56,6 +56,7 @@ SENT = {
         {INITIATE},
     ),
     "--expires never": ("expires", "never", {INITIATE}),
+    "--traffic-limit 819200": ("x-oss-traffic-limit", "819200", {PART_SENT}),
     "--traffic-limit 838860800": ("x-oss-traffic-limit", "838860800", {PART_SENT}),
     "--forbid-overwrite": ("x-oss-forbid-overwrite", "true", {INITIATE, COMPLETE}),
     "--request-payer": ("x-oss-request-payer", "requester", {INITIATE, PART_SENT, COMPLETE}),
@@ -181,8 +182,15 @@ def test_a_callback_that_fails_exits_with_1_and_says_that_the_object_is_stored(
         pytest.param(("--expires", "2030-01-01T00:00:00"), id="time without zone"),
         pytest.param(("--traffic-limit", "1"), id="traffic limit"),
         pytest.param(("--content-type", "a/b", "-H", "Content-Type: c/d"), id="both ways"),
+        pytest.param(("-H", "Cache-Control:a", "-H", "cache-control: b"), id="header twice"),
+        pytest.param(("-H", "expires:a", "-H", "expires:a"), id="the same header twice"),
         pytest.param(("--upload-id", ""), id="empty upload id"),
         pytest.param(("--callback-body", "x=1"), id="callback without url"),
+        pytest.param(("--callback-body", ""), id="empty callback without url"),
+        pytest.param(("--callback-body-type", "form"), id="body type without url"),
+        pytest.param(("--callback-body-type", "json"), id="another body type without url"),
+        pytest.param(("--callback-host", "example.com"), id="host without url"),
+        pytest.param(("--callback-sni",), id="sni without url"),
         pytest.param(("--callback-var", "x=1"), id="variable without url"),
         pytest.param(("--callback-url", "http://127.0.0.1/"), id="callback without body"),
         pytest.param(("--callback-url", "ftp://x/", "--callback-body", "x"), id="callback url"),
@@ -196,6 +204,40 @@ def test_a_wrong_option_exits_with_2_before_any_request(
     assert outcome.err
     assert "Traceback" not in outcome.err
     assert len(server.log) == 0
+
+
+TOLD = {
+    "--storage-class Cold": "not one of Standard, IA, Archive, ColdArchive, DeepColdArchive",
+    "--storage-class cold": "-H 'x-oss-storage-class:cold'",
+    "--acl everybody": "-H 'x-oss-object-acl:everybody'",
+    "--sse ROT13": "-H 'x-oss-server-side-encryption:ROT13'",
+    "--sse-data-encryption ROT13": "-H 'x-oss-server-side-data-encryption:ROT13'",
+    "--expires 2030-01-01T00:00:00": "without a time zone",
+    "--expires 2030-01-01": "without a time zone",
+    "--traffic-limit 1": "819200<=x<=838860800",
+    "--threads 257": "1<=x<=256",
+    "--header a:1 --header A:2": "a name is given twice",
+    "--sequential -j 2": "--sequential and --threads 2 contradict each other",
+    "--callback-sni": "--callback-url",
+}
+
+
+@pytest.mark.parametrize("options", TOLD)
+def test_a_wrong_option_is_told_by_its_name(run: Run, folder: Path, options: str) -> None:
+    outcome = run("cp", make_file(folder, 10), K, *options.split())
+    assert outcome.code == 2
+    *_, told = outcome.err.splitlines()
+    assert TOLD[options] in told
+    assert options.split(maxsplit=1)[0] in told or "callback" in options
+    assert "_" not in told
+    assert "=" not in told.replace("<=x<=", "")
+
+
+def test_a_value_that_is_new_can_go_as_a_header(
+    run: Run, server: LocalServer, folder: Path
+) -> None:
+    run("cp", "--tries", 1, make_file(folder, 10), K, "-H", "x-oss-storage-class:Newest")
+    assert [one.headers.get("x-oss-storage-class") for one in server.log] == ["Newest"]
 
 
 def test_what_changes_an_upload_begins_it_anew(run: Run, bucket: Bucket, folder: Path) -> None:

@@ -88,7 +88,9 @@ def test_max_counts_prefixes_and_goes_over_pages(run: Run, bucket: Bucket) -> No
     lines = run(*command, "--max", 1006).out.splitlines()
     assert [line.split()[2] for line in lines] == [*(f"k{n:04}" for n in range(1005)), "z/"]
     assert len(run(*command).out.splitlines()) == 1006
-    assert len(run(*command, "--max", 1003).out.splitlines()) == 1003
+    outcome = run(*command, "--max", 1003)
+    assert len(outcome.out.splitlines()) == 1003
+    assert "there are more than these 1003" in outcome.err
 
 
 def test_keys_cannot_steer_the_terminal_or_break_a_line(

@@ -238,10 +238,11 @@ def test_callback_is_base64_of_json() -> None:
         {"url": ["http://a.example"] * 6}, {"url": "http://a.example; http://b"},
         {"url": "http://[::1"}, {"url": "http:///x"}, {"url": 5}, {"body": ""}, {"body": None},
         {"variables": {"A": "x"}}, {"variables": {"": "x"}}, {"variables": {"a b": "x"}},
-        {"variables": {"a": 1}}, {"variables": None}, {"variables": {1: "x"}},
+        {"variables": {"a": 1}}, {"variables": None}, {"body": "\ud800"}, {"host": ""}, {"host": "a\r\nb"},
+        {"host": "\ud800"}, {"variables": {"a": "\ud800"}}, {"variables": {1: "x"}},
         {"variables": {"a": "1", "x:a": "2"}}, {"body_type": "text/plain"},
     ],
-    ids=str,
+    ids=ascii,
 )  # fmt: skip
 def test_callback_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     right: dict[str, Any] = {"url": "http://example.com/", "body": "a=b"}

@@ -7,6 +7,7 @@ import json
 import re
 import typing
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,7 @@ from resumable.core import headers
 from resumable.core.checkpoint import Checkpoint
 from resumable.core.headers import RoutedHeaders, route_headers
 from resumable.core.plan import make_plan
+from resumable.core.reconcile import FOREIGN, NO_HEADERS
 from resumable.oss.options import header_of
 from resumable.server import Exchange, Fault, LocalServer
 from resumable.server.effects import Effect, parse_effect
@@ -216,6 +218,14 @@ def _is_model(kind: object) -> bool:
 def test_fields_of_the_checkpoint_are_those_of_the_code() -> None:
     told = [code(row["field"]) for row in CHECKPOINT.table("Fields")]
     assert told == [*model_fields(Checkpoint), "checksum"]
+
+
+def test_digests_of_the_checkpoint_are_those_of_the_code() -> None:
+    told = codes(CHECKPOINT.section("Fields"))
+    of_text = {text: sha256(text.encode()).hexdigest() for text in told if text.startswith("{")}
+    assert set(of_text.values()) == {NO_HEADERS, FOREIGN}
+    beginnings = {text.rstrip("…") for text in told if re.fullmatch("[0-9a-f]{8}…", text)}
+    assert beginnings == {NO_HEADERS[:8], FOREIGN[:8]}
 
 
 def test_names_of_the_files_beside_the_source_are_those_of_the_code() -> None:

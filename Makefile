@@ -7,7 +7,7 @@ SEED   ?= 0
 
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test large mutants check format kill-campaign wire-keys coverage clean
+.PHONY: help demo test large mutants check format kill-campaign wire-keys crash-points power-loss wire-faults disk-campaign moves-campaign state-machine several fuzz links coverage clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,34 @@ kill-campaign: $(VENV)/.installed ## Kill N real uploads at random moments and r
 
 wire-keys: $(VENV)/.installed ## Send N keys of all kinds: each goes out as it was signed: make wire-keys N=100000 SEED=0
 	$(BIN)/python -m tests.conformance.wire_keys --keys $(N) --seed $(SEED)
+
+crash-points: $(VENV)/.installed ## Let uploads die at every point and resume them: make crash-points SEED=0
+	$(BIN)/python -m tests.faults.crash_points --seed $(SEED)
+
+power-loss: $(VENV)/.installed ## Cut the power in a model of the disk, and on a real file system where one can be mounted
+	$(BIN)/python -m tests.faults.power_loss --seed $(SEED)
+	$(BIN)/python -m tests.faults.real_power_loss --seed $(SEED)
+
+wire-faults: $(VENV)/.installed ## Play every fault on the wire: make wire-faults SEED=0
+	$(BIN)/python -m tests.faults.wire_campaign --seed $(SEED)
+
+disk-campaign: $(VENV)/.installed ## Fail every k-th call to the disk: make disk-campaign SEED=0
+	$(BIN)/python -m tests.faults.disk_campaign --seed $(SEED)
+
+moves-campaign: $(VENV)/.installed ## Move the source of N uploads at random moments: make moves-campaign N=2500 SEED=0
+	$(BIN)/python -m tests.faults.moves_campaign --stories $(N) --seed $(SEED)
+
+state-machine: $(VENV)/.installed ## Drive file, checkpoint and server by N random steps: make state-machine N=200000 SEED=0
+	$(BIN)/python -m tests.faults.state_machine --steps $(N) --seed $(SEED)
+
+several: $(VENV)/.installed ## Let several processes work on one file or key, N times: make several N=500 SEED=0
+	$(BIN)/python -m tests.faults.several_campaign --rounds $(N) --seed $(SEED)
+
+fuzz: $(VENV)/.installed ## Feed each parser N inputs: make fuzz N=500000 SEED=0
+	$(BIN)/python -m tests.faults.fuzz --inputs $(N) --seed $(SEED)
+
+links: $(VENV)/.installed ## Race runs against links put in the place of their side files: make links N=700 SEED=0
+	$(BIN)/python -m tests.faults.hostile_links --rounds $(N) --seed $(SEED)
 
 coverage: $(VENV)/.installed ## Run the tests and print what they do not reach
 	$(BIN)/coverage run -m pytest -q

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from resumable.server.messages import Request, parse_http_date
 MAX_SKEW_SECONDS = 15 * 60
 
 _V4_SCHEME = "OSS4-HMAC-SHA256"
-_V4_FIELDS = re.compile(r"\s*(Credential|AdditionalHeaders|Signature)=([^,\s]*)\s*(?:,|$)")
 _V1_SUBRESOURCES = frozenset(
     "accessPoint accessPointPolicy acl append asyncFetch bucketArchiveDirectRead bucketInfo "
     "callback callback-var cloudboxes cname comp continuation-token cors delete encryption "
@@ -65,7 +63,10 @@ def parse_authorization(header: str) -> Signature | None:
         return Signature("v1", access_key_id, value) if colon else None
     if scheme != _V4_SCHEME:
         return None
-    fields = dict(_V4_FIELDS.findall(rest))
+    fields = {
+        name: value
+        for name, _, value in (field.strip().partition("=") for field in rest.split(","))
+    }
     access_key_id, slash, scope = fields.get("Credential", "").partition("/")
     if not slash or not fields.get("Signature"):
         return None

@@ -68,7 +68,7 @@ def parse_part_list(body: bytes) -> list[tuple[int, str]]:
             for part in root
             if part.tag == "Part"
         ]
-    except (SyntaxError, ValueError, DefusedXmlException) as problem:
+    except (SyntaxError, ValueError, LookupError, DefusedXmlException) as problem:
         raise OssError("MalformedXML") from problem
     if root.tag != "CompleteMultipartUpload" or not parts:
         raise OssError("MalformedXML")

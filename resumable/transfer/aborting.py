@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Unpack
@@ -160,8 +161,10 @@ def _abort(bucket: Bucket, key: str, upload_id: str, headers: Mapping[str, str])
     acknowledged = False
     try:
         for _ in range(_ABORT_TRIES):
-            bucket.abort_multipart_upload(key, upload_id, headers=headers)
-            acknowledged = True
+            # That it is unknown is only believed of both: one wrong word would leave parts behind.
+            with suppress(NoSuchUploadError):
+                bucket.abort_multipart_upload(key, upload_id, headers=headers)
+                acknowledged = True
             bucket.list_parts(key, upload_id, max_parts=1, headers=headers)
     except NoSuchUploadError:
         if acknowledged:

@@ -164,7 +164,8 @@ class CheckpointFile:
 
     def _sign_lock(self, descriptor: int) -> None:
         """Write who holds the lock into its file, for the message of those who find it taken."""
-        there = read_open(descriptor, _MAX_HOLDER + 1)
+        # After a power cut a longer record's old size may be there, filled up with zeros.
+        there = read_open(descriptor, _MAX_HOLDER + 1).rstrip(b"\0")
         ours = _parse_holder(there) is not None or _is_torn(there)
         if not ours or len(there) > _MAX_HOLDER or links_of(descriptor) > 1:
             raise _ForeignLockError

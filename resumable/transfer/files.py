@@ -57,7 +57,7 @@ class SourceFile:
         Raises:
             SourceChangedError: it was.
         """
-        was, now = self.identity, self._now()
+        was, now = self.identity, self.now()
         differences = {
             "another file took its place": now.inode != was.inode,
             f"its size went from {was.size} to {now.size} bytes": now.size != was.size,
@@ -67,13 +67,13 @@ class SourceFile:
         if told:
             raise SourceChangedError(f"{self.path!r} changed while it was sent: {told}")
 
-    def was_touched(self) -> bool:
+    def was_touched(self, since: SourceIdentity | None = None) -> bool:
         """Whether anything at all changed, be it only the permissions.
 
         A writer can set the time of the last write back, but not that of the last change to the
         inode: after it, only reading tells whether the content is the same.
         """
-        return not self._now().same_state(self.identity)
+        return not self.now().same_state(since or self.identity)
 
     def check_untouched(self) -> None:
         """Make sure that nothing at all changed.
@@ -85,7 +85,8 @@ class SourceFile:
         if self.was_touched():
             raise SourceChangedError(f"the inode of {self.path!r} changed while it was sent")
 
-    def _now(self) -> SourceIdentity:
+    def now(self) -> SourceIdentity:
+        """The state it is in; SourceChangedError if it is gone."""
         try:
             return identify(self.path)
         except FileNotFoundError:
@@ -103,7 +104,11 @@ class SourceFile:
         except OSError as error:
             raise LocalFileError.of(error, "opening", self.path) from None
         with file:
-            if os.fstat(file.fileno()).st_ino != self.identity.inode:
+            try:
+                inode = os.fstat(file.fileno()).st_ino
+            except OSError as error:
+                raise LocalFileError.of(error, "looking at", self.path) from None
+            if inode != self.identity.inode:
                 raise SourceChangedError(f"another file took the place of {self.path!r}")
             yield SourceReader(self.path, file)
 
@@ -160,11 +165,7 @@ def side_files(path: str) -> tuple[str, str]:
 
 
 def links_of(descriptor: int) -> int:
-    """How many names an open file has.
-
-    Raises:
-        OSError: as os.fstat does.
-    """
+    """How many names an open file has; OSError as of os.fstat."""
     return os.fstat(descriptor).st_nlink
 
 
@@ -218,15 +219,16 @@ def read_bounded(path: str, limit: int) -> bytes | None:
     except OSError as error:
         raise LocalFileError.of(error, "opening", path) from None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise LocalFileError(f"{path!r} is not a regular file")
-        return read_open(descriptor, limit + 1)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise LocalFileError(f"{path!r} is not a regular file")
+            return read_open(descriptor, limit + 1)
+        finally:
+            os.close(descriptor)
     except LocalFileError:
         raise
     except OSError as error:
         raise LocalFileError.of(error, "reading", path) from None
-    finally:
-        os.close(descriptor)
 
 
 def read_open(descriptor: int, limit: int) -> bytes:
@@ -330,9 +332,8 @@ def _until_next_tick(found: os.stat_result) -> float:
         (found.st_mtime_ns, _COARSE_TICK_NS if coarse else _FINE_TICK_NS),
         (found.st_ctime_ns, _FINE_TICK_NS),
     )
-    return (
-        max(tick - (now - stamp) if 0 <= now - stamp < tick else 0 for stamp, tick in stamps) / 1e9
-    )
+    waits = (tick - (now - stamp) for stamp, tick in stamps if 0 <= now - stamp < tick)
+    return max(waits, default=0) / 1e9
 
 
 def _identity(path: str, found: os.stat_result) -> SourceIdentity:
@@ -374,7 +375,8 @@ def _remove_leftover(path: str, begins: bytes) -> None:
     there = read_bounded(path, _MAX_LEFTOVER)
     if there is None:
         return
-    begun = there.rstrip(b"\0")[: len(begins)]
+    # A power cut may have kept later sectors of 512 bytes and lost the first.
+    begun = there[:512].rstrip(b"\0")[: len(begins)]
     if os.lstat(path).st_nlink > 1 or len(there) > _MAX_LEFTOVER or not begins.startswith(begun):
         raise LocalFileError(f"{path!r} is in the way: it was not made by this program")
     os.unlink(path)

@@ -150,6 +150,7 @@ class Finisher:
         self._source.check()
         if not self._source.was_touched():
             return
+        state = self._source.now()
         _log.warning("%r was touched while it was sent: reading it again", self._source.path)
         plan = ledger.plan
         with self._source.reader() as reader:
@@ -159,6 +160,8 @@ class Finisher:
                     raise SourceChangedError(
                         f"{self._source.path!r} changed while it was sent: part {record.number}"
                     )
+        if self._source.was_touched(since=state):
+            raise SourceChangedError(f"{self._source.path!r} changed while it was read again")
 
     def _made_by_a_lost_try(self, error: ResumableError, crc64: int) -> StoredObject | None:
         if not _may_have_been_made(error):

@@ -114,12 +114,19 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
 def _checkpoint_file(path: str, wish: str | os.PathLike[str] | None) -> CheckpointFile:
     file = CheckpointFile(checkpoint_path_of(path, wish))
     for side_file in file.side_files:
-        if os.path.exists(side_file) and os.path.samefile(side_file, path):
+        if _is_same(side_file, path):
             raise InvalidArgumentError(
                 f"the file to be uploaded has the name of {side_file!r}, which would be written",
                 advice="Give another checkpoint_path=",
             )
     return file
+
+
+def _is_same(side_file: str, path: str) -> bool:
+    try:
+        return os.path.samefile(side_file, path)
+    except OSError:  # one of them is not there; if that is the source, opening it will tell
+        return False
 
 
 def _check_threads(thread_num: object) -> None:

@@ -107,17 +107,19 @@ class Upload:
                 # Aborted, expired or completed, by somebody else or by an earlier run.
                 _log.warning("upload %s is gone: %s", self._upload_id, error)
                 self._run.renew()
+                self._make_sure_it_is_gone()
                 made = self._look_for_object()
                 if made is None and self._wishes.upload_id is not None:
                     raise
                 return made or self._begin_anew(plan)
             except PartNotSequentialError as error:
-                if self._is_foreign:
+                if self._wishes.upload_id is not None:
                     error.kept = f"Upload {self._upload_id} is as it was"
                     error.advice = "It cannot take this file any more: upload without upload_id="
                     raise
                 _log.warning("upload %s is given up: %s", self._upload_id, error)
                 self._run.renew()
+                self._make_sure_it_is_gone()
                 return self._begin_anew(plan)
         except ResumableError as error:
             error.kept = error.kept or self._kept
@@ -160,6 +162,7 @@ class Upload:
             case StartOver() as stale:
                 _log.warning("upload %s is given up: %s", stale.upload_id, stale.why)
                 self._upload_id = stale.upload_id
+                self._make_sure_it_is_gone()
                 return self._begin_anew(plan)
             case Adopt() as named:
                 return self._adopt(named.upload_id, plan)
@@ -199,10 +202,12 @@ class Upload:
         )
         return self._transfer(self._checkpoint(found.upload_id, work.reuse), work)
 
-    def _begin_anew(self, plan: Plan) -> StoredObject:
+    def _make_sure_it_is_gone(self) -> None:
+        """Abort the upload, even if it is said to be gone: a wrong word must leave no parts."""
         if self._upload_id and not self._is_foreign:
-            # Even if the server says that it is gone: one wrong answer must not leave parts behind.
             self._run.call(lambda: self._finisher.abandon(self._upload_id))
+
+    def _begin_anew(self, plan: Plan) -> StoredObject:
         self._run.meter.reset()
         self._resumed = False
         self._delete_checkpoint()

@@ -124,7 +124,7 @@ def test_unknown_outcome_of_complete_is_found_out_by_the_next_run(
     result = upload(bucket, file)
     assert (result.bytes_sent, result.bytes_reused, result.parts_reused) == (0, SIZE, 5)
     assert result.resumed
-    assert set(requests(server)) == {"ListParts", "HeadObject", "GetObject"}
+    assert set(requests(server)) == {"ListParts", "AbortMultipartUpload", "HeadObject", "GetObject"}
     assert beside(file) == set()
 
 
@@ -135,7 +135,7 @@ def test_crash_between_complete_and_forgetting_the_checkpoint_sends_nothing_agai
     completed_but_not_forgotten(server, bucket, file)
     result = upload(bucket, file)
     assert (result.bytes_sent, result.parts_reused, result.resumed) == (0, 5, True)
-    assert set(requests(server)) == {"ListParts", "HeadObject", "GetObject"}
+    assert set(requests(server)) == {"ListParts", "AbortMultipartUpload", "HeadObject", "GetObject"}
     assert beside(file) == set()
 
 

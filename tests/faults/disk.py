@@ -1,0 +1,387 @@
+"""The system calls of a transfer on its own files, and failing any of them.
+
+What a failed call must lead to is declared in `EXPECTED`, by the call and the file it is about.
+"""
+
+import builtins
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from filelock import _unix
+
+from resumable import (
+    Bucket,
+    CheckpointError,
+    LocalFileError,
+    ResumableError,
+    UploadResult,
+    upload_file,
+)
+from resumable.transfer import checkpoints, files, upload
+from tests.crash.uploader import READY, Order
+from tests.support import CREDENTIALS, PART
+
+# The files of a transfer: the source, the checkpoint, its next state, its lock, and what is set
+# aside, and the folder they are in.
+Role = Literal["source", "checkpoint", "next", "lock", "bad", "folder"]
+
+NAME = "example.bin"
+_ROLES: Mapping[str, Role] = {
+    NAME: "source",
+    f"{NAME}.cp": "checkpoint",
+    f"{NAME}.cp.resumable-new": "next",
+    f"{NAME}.cp.lock": "lock",
+    f"{NAME}.cp.bad": "bad",
+}
+
+# Far beyond what a run here takes, its requests and the waits before them included.
+LONGEST_RUN = 10.0
+# After the call that fails: tidying up is a few calls a file, trying again for ever is more.
+MOST_CALLS_AFTER = 80
+# What the calls to the server may be more than those of a run without a fault: an abort, and the
+# looks that make sure of it.
+MOST_REQUESTS_MORE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that is about to be made.
+
+    Attributes:
+        kind: What is called, such as `os.write`.
+        role: The file it is about.
+        go: Makes it.
+        go_short: Makes it with half of the bytes, where it moves bytes.
+    """
+
+    kind: str
+    role: Role
+    go: Callable[[], Any]
+    go_short: Callable[[], Any] | None = None
+
+
+Observer = Callable[[Call], Any]
+
+_BY_PATH = ("open", "stat", "lstat", "unlink", "replace")
+_BY_DESCRIPTOR = ("read", "write", "fsync", "fstat", "ftruncate", "lseek", "close")
+_LOOKS = ("isdir", "lexists", "samefile")
+
+
+class _System:
+    """The module `os`, or `os.path`, as those see it whose calls are observed."""
+
+    def __init__(self, real: ModuleType, prefix: str, observed: "_Observed") -> None:
+        self._real, self._prefix, self._observed = real, prefix, observed
+        if real is os:
+            self.path = _System(os.path, "os.path", observed)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - stands in for any function
+        real = getattr(self._real, name)
+        by_path = _LOOKS if self._prefix == "os.path" else _BY_PATH
+        if name not in by_path and (self._prefix == "os.path" or name not in _BY_DESCRIPTOR):
+            return real
+
+        def call(target: Any, *rest: Any) -> Any:  # noqa: ANN401
+            role = self._observed.role_of(target)
+            if role is None:
+                return real(target, *rest)
+            short = _shortened(name, rest)
+            go_short = None if short is None else lambda: real(target, *short)
+            made = Call(f"{self._prefix}.{name}", role, lambda: real(target, *rest), go_short)
+            return self._observed.observer(made)
+
+        return call
+
+
+def _shortened(name: str, rest: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    if name == "read" and rest[0] > 1:
+        return (rest[0] // 2,)
+    if name == "write" and len(rest[0]) > 1:
+        return (rest[0][: len(rest[0]) // 2],)
+    return None
+
+
+class _WatchedFile(FileIO):
+    """The source, as a thread of the transfer reads it."""
+
+    observed: "_Observed"
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        go = super().seek
+        return int(self.observed.observer(Call("seek", "source", lambda: go(offset, whence))))
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - anything with a buffer
+        go, view = super().readinto, memoryview(buffer)
+        half = view[: len(view) // 2]
+        go_short = (lambda: go(half)) if half else None
+        return int(self.observed.observer(Call("readinto", "source", lambda: go(view), go_short)))
+
+
+class _Observed:
+    """Whose calls are observed: those about the files of one folder."""
+
+    def __init__(self, folder: Path, observer: Observer) -> None:
+        self._folder = os.path.realpath(folder)
+        self.observer = observer
+
+    def role_of(self, target: object) -> Role | None:
+        """Which file a path or a descriptor is about."""
+        if isinstance(target, int):
+            path = os.readlink(f"/proc/self/fd/{target}").removesuffix(" (deleted)")
+        else:
+            path = os.path.abspath(os.fsdecode(target))  # type: ignore[arg-type]
+        if path == self._folder:
+            return "folder"
+        folder, name = os.path.split(path)
+        return _ROLES.get(name) if folder == self._folder else None
+
+    def open(self, path: str, mode: str, buffering: int = -1) -> FileIO:
+        """Stand in for the `open` of the module that reads the source."""
+        assert (mode, buffering) == ("rb", 0)
+
+        def go() -> FileIO:
+            file = _WatchedFile(path)
+            file.observed = self
+            return file
+
+        opened: FileIO = self.observer(Call("open", "source", go))
+        return opened
+
+
+@contextmanager
+def observing(folder: Path, observer: Observer) -> Iterator[None]:
+    """Have every call of a transfer about the files in a folder made by an observer."""
+    observed = _Observed(folder, observer)
+    system = _System(os, "os", observed)
+    modules = (files, checkpoints, upload, _unix)
+    try:
+        for module in modules:
+            vars(module)["os"] = system
+        vars(files)["open"] = observed.open
+        yield
+    finally:
+        for module in modules:
+            vars(module)["os"] = os
+        vars(files)["open"] = builtins.open
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFault:
+    """The n-th call of a kind fails, or it and all that follow.
+
+    Attributes:
+        kind: Such as `os.fsync`; `*` counts all calls.
+        nth: From 1.
+        error: The errno, or None for a short read or write.
+        for_ever: Whether those that follow fail as well.
+    """
+
+    kind: str
+    nth: int
+    error: int | None
+    for_ever: bool
+
+    def __str__(self) -> str:
+        told = "short" if self.error is None else errno.errorcode[self.error]
+        return f"{self.kind} {self.nth} {told}{' for ever' if self.for_ever else ''}"
+
+
+@dataclass(slots=True)
+class Injector:
+    """Makes the calls of a run, and lets those fail that are to."""
+
+    fault: DiskFault | None = None
+    calls: Counter[str] = field(default_factory=Counter)
+    hits: list[tuple[str, Role]] = field(default_factory=list)
+    calls_after: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, call: Call) -> Any:  # noqa: ANN401 - what the call gives
+        if not self._is_hit(call):
+            return call.go()
+        error = self.fault.error if self.fault is not None else None
+        if error is None:
+            return (call.go_short or call.go)()
+        if call.kind == "os.close":
+            call.go()  # the descriptor is gone, whatever close says
+        if call.kind.startswith("os.path.") and call.kind != "os.path.samefile":
+            return False
+        raise OSError(error, os.strerror(error))
+
+    def _is_hit(self, call: Call) -> bool:
+        with self._lock:
+            self.calls[call.kind] += 1
+            self.calls["*"] += 1
+            self.calls_after += bool(self.hits)
+            if (fault := self.fault) is None or fault.kind not in ("*", call.kind):
+                return False
+            if fault.error is None and call.go_short is None:
+                return False
+            count = self.calls[fault.kind]
+            hit = count >= fault.nth if fault.for_ever else count == fault.nth
+            if hit:
+                self.hits.append((call.kind, call.role))
+            return hit
+
+
+class _Success:
+    """The run ends well all the same."""
+
+
+Outcome = type[ResumableError] | type[_Success]
+
+SUCCESS = _Success
+_SOURCE = ("open", "os.open", "os.stat", "os.fstat", "os.close")
+_LOCKING = ("os.open", "os.fstat", "os.read", "os.ftruncate", "os.lseek", "os.write")
+_WRITING = ("os.open", "os.write", "os.fsync", "os.close", "os.replace", "os.unlink")
+_LEFTOVER = ("os.read", "os.fstat", "os.lstat")
+
+# What the run must come to whose call of that kind on that file fails.
+EXPECTED: Mapping[tuple[str, Role], Outcome] = {
+    # The source cannot be looked at or read: nothing can be sent.
+    **{(kind, "source"): LocalFileError for kind in (*_SOURCE, "seek", "readinto")},
+    # Whether a file of the transfer is the source itself: if it is not there, it is not.
+    **{("os.path.samefile", role): SUCCESS for role in ("checkpoint", "next", "lock")},
+    # Without the lock nothing begins.
+    ("os.path.isdir", "folder"): CheckpointError,
+    **{(kind, "lock"): CheckpointError for kind in _LOCKING},
+    # The run is over when the lock is let go; what is left of it is told in the log.
+    **{(kind, "lock"): SUCCESS for kind in ("os.stat", "os.unlink", "os.close")},
+    # A checkpoint that cannot be read might name an upload: it is not written over.
+    **{(kind, "checkpoint"): CheckpointError for kind in ("os.open", "os.fstat", "os.read")},
+    ("os.close", "checkpoint"): CheckpointError,
+    # What cannot be recorded is not gone on with.
+    **{(kind, "next"): LocalFileError for kind in (*_WRITING, *_LEFTOVER)},
+    **{(kind, "folder"): LocalFileError for kind in ("os.open", "os.fsync", "os.close")},
+    # One that is torn cannot be set aside.
+    ("os.replace", "checkpoint"): LocalFileError,
+    ("os.path.lexists", "bad"): SUCCESS,
+    # After success: it names an upload that is gone, and the next run finds the object made.
+    ("os.unlink", "checkpoint"): SUCCESS,
+}
+
+
+def expected(fault: DiskFault, hits: list[tuple[str, Role]]) -> Outcome | None:
+    """What a run must come to with these calls failed: the first not survivable decides.
+
+    None if it is not declared: a call that was not there when the table was written.
+    """
+    if fault.error is None:
+        return SUCCESS
+    return next((end for hit in hits if (end := EXPECTED.get(hit)) is not SUCCESS), SUCCESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is uploaded, and how, and what an earlier run has left.
+
+    Attributes:
+        found: `nothing`; `checkpoint`, of an upload of which a part is there; the same `torn`; or
+            with a `leftover` of its next state.
+    """
+
+    parts: int
+    threads: int
+    content_md5: bool
+    found: Literal["nothing", "checkpoint", "torn", "leftover"] = "nothing"
+
+    def __str__(self) -> str:
+        md5 = "md5" if self.content_md5 else "no md5"
+        return f"{self.parts} parts, {self.threads} threads, {md5}, found {self.found}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: with a result, with an error, or not in time."""
+
+    result: UploadResult | None
+    error: BaseException | None
+    seconds: float
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it was still running when its time was up."""
+        return self.result is None and self.error is None
+
+    def __str__(self) -> str:
+        if self.is_stuck:
+            return f"still running after {self.seconds:.0f} s"
+        return "success" if self.error is None else f"{type(self.error).__name__}: {self.error}"
+
+
+def run_upload(bucket: Bucket, key: str, file: Path, setup: Setup, part_size: int) -> Ended:
+    """Upload in a thread of its own, and wait for it no longer than it may take."""
+    results: list[UploadResult] = []
+    errors: list[BaseException] = []
+
+    def do() -> None:
+        try:
+            made = upload_file(
+                bucket,
+                key,
+                file,
+                thread_num=setup.threads,
+                part_size=part_size,
+                enable_checkpoint=True,
+                content_md5=setup.content_md5,
+            )
+            results.append(made)
+        except BaseException as error:  # noqa: BLE001 - an error of any kind is what is looked at
+            errors.append(error)
+
+    began = time.monotonic()
+    thread = threading.Thread(target=do, name="upload under test", daemon=True)
+    thread.start()
+    thread.join(LONGEST_RUN)
+    seconds = time.monotonic() - began
+    return Ended(next(iter(results), None), next(iter(errors), None), seconds)
+
+
+def upload_in_child(
+    bucket: Bucket,
+    file: Path,
+    *,
+    before: Sequence[str] = (),
+    limit: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Upload in a process of its own; the result, or the error, that it tells."""
+    secret = {
+        "OSS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": CREDENTIALS.access_key_secret,
+    }
+    order = Order(bucket.endpoint, bucket.name, "child", str(file), PART, 1, True, attempts=2)
+    with subprocess.Popen(
+        [*before, sys.executable, "-m", "tests.crash.uploader"],
+        cwd=Path(__file__).parents[2],
+        env={**secret, "PATH": os.environ["PATH"]},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        try:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            assert child.stdout.readline() == READY
+            limit(child.pid)
+            child.stdin.write(order.to_json() + "\n")
+            child.stdin.flush()
+            out, errors = child.communicate(timeout=3 * LONGEST_RUN)
+        finally:
+            child.kill()
+    assert out.endswith("\n"), errors
+    told: dict[str, Any] = json.loads(out)
+    return told

@@ -87,6 +87,15 @@ _OURS = frozenset(
 )
 
 
+def is_unicode(text: str) -> bool:
+    """Whether text can be written as UTF-8: a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Lower the names of headers, strip the values, and refuse what cannot travel in one.
 

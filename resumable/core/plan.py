@@ -134,7 +134,7 @@ def split_by_part_num(size: int, number: int) -> tuple[Part, ...]:
             5 GB.
         InvalidArgumentError: `number` is out of bounds.
     """
-    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_PARTS:
+    if not is_whole(number, 1, MAX_PARTS):
         raise InvalidArgumentError(f"{number!r} parts; an upload has 1 to {MAX_PARTS}")
     _check_size(size)
     smaller, rest = divmod(size, number)
@@ -166,6 +166,11 @@ def determine_part_size(total_size: int, preferred_size: int | str | None = None
         InvalidArgumentError: the file is larger than OSS stores.
     """
     return make_plan(total_size, preferred_size).part_size
+
+
+def is_whole(number: object, least: int, most: int) -> bool:
+    """Whether it is an int from `least` to `most`; True and False are none."""
+    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
 
 
 def fits(size: int, part_size: int) -> bool:

@@ -8,9 +8,8 @@ from weakref import WeakKeyDictionary
 from resumable.core.integrity import Bytes, PartDigest, PartHasher
 from resumable.core.plan import MAX_PART_SIZE
 from resumable.errors import InvalidArgumentError, LocalFileError, SourceChangedError
-from resumable.oss.messages import BytesPayload, Payload
+from resumable.oss.messages import BLOCK_SIZE, BytesPayload, Payload
 
-_BLOCK_SIZE = 256 * 1024
 _END = 2
 
 
@@ -64,7 +63,6 @@ class FileSlice:
             raise InvalidArgumentError(
                 f"the file has {end} bytes, not {self._size} from {self._offset} on"
             )
-        self._hasher = PartHasher(with_md5=False)
         self._digest: PartDigest | None = None
 
     @property
@@ -104,7 +102,7 @@ class FileSlice:
     def _read(self) -> Iterator[memoryview]:
         done = 0
         while done < self._size:
-            wanted = min(_BLOCK_SIZE, self._size - done)
+            wanted = min(BLOCK_SIZE, self._size - done)
             try:
                 with self._lock:
                     self._file.seek(self._offset + done)

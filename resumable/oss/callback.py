@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from resumable.core.headers import is_unicode
 from resumable.errors import InvalidArgumentError
 
 BodyType = Literal["application/x-www-form-urlencoded", "application/json"]
@@ -101,13 +102,7 @@ def _encode(fields: Mapping[str, object]) -> str:
 
 def _is_text(value: object) -> bool:
     """Whether it is text, not empty, that can be written as UTF-8."""
-    if not isinstance(value, str) or not value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return isinstance(value, str) and bool(value) and is_unicode(value)
 
 
 def _is_url(text: object) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from resumable.core.plan import MAX_OBJECT_SIZE
+from resumable.core.plan import MAX_OBJECT_SIZE, is_whole
 from resumable.errors import InvalidArgumentError
 from resumable.oss.client import Client, Controls
 from resumable.oss.messages import Payload
@@ -19,11 +19,6 @@ class Calls:
     def name(self) -> str:
         """The bucket's name."""
         return self._client.target.bucket
-
-
-def is_whole(number: object, least: int, most: int) -> bool:
-    """Whether it is an int from `least` to `most`."""
-    return isinstance(number, int) and not isinstance(number, bool) and least <= number <= most
 
 
 def with_range(

@@ -18,7 +18,7 @@ SECURITY_TOKEN = "x-oss-security-token"  # noqa: S105 - the name of a header, no
 SERVER_ENCRYPTION = "x-oss-server-side-encryption"
 VERSION_ID = "x-oss-version-id"
 
-_BLOCK_SIZE = 256 * 1024
+BLOCK_SIZE = 256 * 1024
 
 
 class Payload(Protocol):
@@ -67,8 +67,8 @@ class BytesPayload:
 
     def blocks(self) -> Iterator[memoryview]:
         """The bytes, in blocks that each have the time of a timeout to go out."""
-        for start in range(0, len(self._view), _BLOCK_SIZE):
-            yield self._view[start : start + _BLOCK_SIZE]
+        for start in range(0, len(self._view), BLOCK_SIZE):
+            yield self._view[start : start + BLOCK_SIZE]
 
     def digest(self) -> PartDigest:
         """The digests of the bytes."""

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, Unpack
 
 from resumable.core.headers import COMPLETE_ALL
-from resumable.core.plan import MAX_PARTS
+from resumable.core.plan import MAX_PARTS, is_whole
 from resumable.core.reconcile import ListedPart
 from resumable.errors import InvalidArgumentError
 from resumable.oss import operations
 from resumable.oss.bodies import Data, body_of
-from resumable.oss.calls import Calls, is_whole, not_a_copy, with_md5, with_range
+from resumable.oss.calls import Calls, not_a_copy, with_md5, with_range
 from resumable.oss.content_type import with_content_type
 from resumable.oss.endpoint import check_bucket_name, check_key
 from resumable.oss.options import (

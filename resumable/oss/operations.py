@@ -53,9 +53,7 @@ def check_upload_id(upload_id: str) -> str:
     Raises:
         InvalidArgumentError: it cannot.
     """
-    if not isinstance(upload_id, str) or not _UPLOAD_ID.fullmatch(upload_id):
-        raise InvalidArgumentError(f"{upload_id!r} is not an upload id")
-    return upload_id
+    return _checked_id(upload_id, "an upload id")
 
 
 def check_version_id(version_id: str) -> str:
@@ -64,9 +62,7 @@ def check_version_id(version_id: str) -> str:
     Raises:
         InvalidArgumentError: it cannot.
     """
-    if not isinstance(version_id, str) or not _UPLOAD_ID.fullmatch(version_id):
-        raise InvalidArgumentError(f"{version_id!r} is not a version id")
-    return version_id
+    return _checked_id(version_id, "a version id")
 
 
 def initiate(key: str, headers: Mapping[str, str], *, sequential: bool = False) -> Request:
@@ -294,6 +290,12 @@ def delete(key: str, version_id: str | None, headers: Mapping[str, str]) -> Requ
 def content_md5(md5: bytes) -> dict[str, str]:
     """The header that lets the server refuse a body damaged on its way."""
     return {CONTENT_MD5: b64encode(md5).decode()}
+
+
+def _checked_id(text: str, what: str) -> str:
+    if not isinstance(text, str) or not _UPLOAD_ID.fullmatch(text):
+        raise InvalidArgumentError(f"{text!r} is not {what}")
+    return text
 
 
 def _version(version_id: str | None) -> dict[str, str]:

@@ -20,7 +20,9 @@ from resumable.core.headers import (
     REQUEST_PAYER,
     TRAFFIC_LIMIT,
     checked_headers,
+    is_unicode,
 )
+from resumable.core.plan import is_whole
 from resumable.errors import InvalidArgumentError
 from resumable.oss.callback import Callback
 
@@ -206,8 +208,7 @@ def _flag(option: str, name: str, value: object) -> dict[str, str]:
 
 
 def _traffic_limit(option: str, name: str, value: object) -> dict[str, str]:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not MIN_TRAFFIC_LIMIT <= int(str(value)) <= MAX_TRAFFIC_LIMIT:
+    if not is_whole(value, MIN_TRAFFIC_LIMIT, MAX_TRAFFIC_LIMIT):
         raise InvalidArgumentError(
             f"{option} {value!r} is not {MIN_TRAFFIC_LIMIT} to {MAX_TRAFFIC_LIMIT} bits per second"
         )
@@ -269,10 +270,9 @@ def _pairs(option: str, value: object) -> list[tuple[str, str]]:
 
 
 def _utf8(option: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise InvalidArgumentError(f"{option} holds text that is not Unicode") from None
+    if not is_unicode(text):
+        raise InvalidArgumentError(f"{option} holds text that is not Unicode")
+    return text.encode()
 
 
 def _callback(option: str, _: str, value: object) -> dict[str, str]:

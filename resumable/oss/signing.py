@@ -14,6 +14,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Literal
 
+from resumable.core.headers import is_unicode
 from resumable.errors import InvalidArgumentError
 from resumable.oss.credentials import Credentials
 from resumable.oss.endpoint import encode_path, encode_query
@@ -90,18 +91,10 @@ def canonical_query(query: Mapping[str, str]) -> str:
         InvalidArgumentError: a value is not Unicode text.
     """
     for name, value in query.items():
-        if not isinstance(value, str) or not _is_unicode(value):
+        if not isinstance(value, str) or not is_unicode(value):
             raise InvalidArgumentError(f"{name} {value!r} is not Unicode text")
     encoded = sorted((encode_query(name), encode_query(value)) for name, value in query.items())
     return "&".join(f"{name}={value}" if value else name for name, value in encoded)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _token(credentials: Credentials) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from urllib.parse import unquote, unquote_to_bytes
 
 from resumable.server import xml
@@ -68,19 +67,7 @@ def copy_object(request: Request, store: Store) -> Answer:
         return _NOT_MODIFIED
     finally:
         content.close()
-    digest = stored.digest
-    record = ObjectRecord(
-        bucket=request.bucket,
-        key=request.key,
-        object_type="Normal",
-        etag=digest.etag,
-        crc64=digest.crc64,
-        size=digest.size,
-        modified=time.time(),
-        content_md5=digest.content_md5,
-        headers=headers,
-    )
-    put_whole(store, record, stored, may_replace)
+    record = put_whole(request, store, stored, headers, may_replace)
     answer = _copied("CopyObjectResult", record.etag, record.crc64, record.modified)
     encrypted = encryption_headers(headers)
     return Answer(headers={**answer.headers, **encrypted}, body=answer.body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from resumable.server import xml
 from resumable.server.blobs import PinnedContent, Segment, StoredBytes
@@ -41,6 +42,23 @@ def put_object(request: Request, store: Store) -> Answer:
     may_replace = forbid_overwrite(request)
     may_replace(store.find_object(request.bucket, request.key))
     stored = receive(request, store.blobs)
+    record = put_whole(request, store, stored, kept, may_replace)
+    headers = {"Content-MD5": record.content_md5, **stored_headers(record)}
+    return Answer(headers=headers, stored=record)
+
+
+def put_whole(
+    request: Request,
+    store: Store,
+    stored: StoredBytes,
+    headers: Mapping[str, str],
+    may_replace: Precondition,
+) -> ObjectRecord:
+    """Make the object that a request names of one blob, or discard the blob.
+
+    Raises:
+        OssError: what `may_replace` says against it.
+    """
     digest = stored.digest
     record = ObjectRecord(
         bucket=request.bucket,
@@ -51,27 +69,15 @@ def put_object(request: Request, store: Store) -> Answer:
         size=digest.size,
         modified=time.time(),
         content_md5=digest.content_md5,
-        headers=kept,
+        headers=headers,
     )
-    put_whole(store, record, stored, may_replace)
-    headers = {"Content-MD5": digest.content_md5, **stored_headers(record)}
-    return Answer(headers=headers, stored=record)
-
-
-def put_whole(
-    store: Store, record: ObjectRecord, stored: StoredBytes, may_replace: Precondition
-) -> None:
-    """Make an object of one blob, or discard the blob.
-
-    Raises:
-        OssError: what `may_replace` says against it.
-    """
     try:
-        segments = (Segment(stored.blob, stored.digest.size),)
+        segments = (Segment(stored.blob, digest.size),)
         store.put_object(StoredObject(record, segments), may_replace)
     except OssError:
         store.blobs.discard([stored.blob])
         raise
+    return record
 
 
 def stored_headers(record: ObjectRecord) -> dict[str, str]:

@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Unpack, cast
+from typing import Unpack
 
 from resumable.core.headers import RoutedHeaders, route_headers
-from resumable.core.plan import make_plan, parse_part_size
+from resumable.core.plan import is_whole, make_plan, parse_part_size
 from resumable.errors import InvalidArgumentError
 from resumable.oss.bucket import Bucket
 from resumable.oss.endpoint import check_key
@@ -130,8 +130,7 @@ def _is_same(side_file: str, path: str) -> bool:
 
 
 def _check_threads(thread_num: object) -> None:
-    whole = isinstance(thread_num, int) and not isinstance(thread_num, bool)
-    if not whole or not 1 <= cast(int, thread_num) <= _MOST_THREADS:
+    if not is_whole(thread_num, 1, _MOST_THREADS):
         raise InvalidArgumentError(f"thread_num {thread_num!r} is not 1 to {_MOST_THREADS}")
 
 

@@ -57,7 +57,7 @@ class UploadWishes:
     """What the caller wants of the upload id.
 
     Attributes:
-        upload_id: Go on with this one, whatever a checkpoint says. It is never aborted.
+        upload_id: Go on with this one and no other. It is never aborted.
         part_size: Bytes of each part, where the caller says.
         sequential: Parts go out one after another.
     """

@@ -21,6 +21,12 @@ from resumable.core.plan import MAX_OBJECT_SIZE, MAX_PART_SIZE, MAX_PARTS, MIN_P
 VERSION: Final = 1
 MAX_CHECKPOINT_SIZE = 4 * 1024 * 1024
 FIRST_BYTES = b'{"destination":'  # of every checkpoint, since the keys are sorted
+MAX_PATH_LENGTH = 32_768  # more than any system opens
+_MAX_KEY_LENGTH = 1023
+# Each value of a JSON text takes one of these marks; a part has one `{` and four `,`. A path and
+# a key may consist of them.
+_MARKS = (b"[", b"{", b",")
+_MAX_MARKS = 5 * MAX_PARTS + MAX_PATH_LENGTH + _MAX_KEY_LENGTH + 1000
 
 Kind = Literal["upload", "download", "copy", "stream"]
 
@@ -59,7 +65,7 @@ class Destination(_Model):
 
     endpoint: Annotated[str, Field(min_length=1, max_length=1024, pattern=_Printable)]
     bucket: Annotated[str, Field(min_length=1, max_length=255, pattern=_Printable)]
-    key: Annotated[str, Field(min_length=1, max_length=1023)]
+    key: Annotated[str, Field(min_length=1, max_length=_MAX_KEY_LENGTH)]
 
     def __str__(self) -> str:
         return f"oss://{self.bucket}/{self.key} at {self.endpoint}"
@@ -68,7 +74,7 @@ class Destination(_Model):
 class SourceIdentity(_Model):
     """What tells one state of a source file from another without reading it."""
 
-    path: Annotated[str, Field(max_length=65536)]
+    path: Annotated[str, Field(max_length=MAX_PATH_LENGTH)]
     size: Annotated[int, Field(ge=0, le=MAX_OBJECT_SIZE)]
     mtime_ns: Annotated[int, Field(ge=-_U64, le=_U64)]
     ctime_ns: Annotated[int, Field(ge=-_U64, le=_U64)]
@@ -101,7 +107,9 @@ class Checkpoint(_Model):
     file: SourceIdentity
     part_size: Annotated[int, Field(ge=MIN_PART_SIZE, le=MAX_PART_SIZE)]
     headers_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    parts: Annotated[tuple[PartRecord, ...], Field(strict=False, max_length=MAX_PARTS)] = ()
+    parts: Annotated[
+        tuple[PartRecord, ...], Field(strict=False, max_length=MAX_PARTS, fail_fast=True)
+    ] = ()
 
     @model_validator(mode="after")
     def _each_part_once(self) -> "Checkpoint":
@@ -154,6 +162,8 @@ def decode(data: bytes) -> Checkpoint:
     """
     if len(data) > MAX_CHECKPOINT_SIZE:
         raise CheckpointUnreadableError(f"larger than {MAX_CHECKPOINT_SIZE} bytes")
+    if sum(map(data.count, _MARKS)) > _MAX_MARKS:
+        raise CheckpointUnreadableError(f"more values than {MAX_PARTS} parts have")
     try:
         content = from_json(data, allow_inf_nan=False)
     except ValueError as error:

@@ -22,6 +22,8 @@ from resumable.version import __version__
 _log = logging.getLogger("resumable")
 _T = TypeVar("_T")
 _USER_AGENT = f"resumable/{__version__}"
+# Seconds. What is nearer to the server's time is refused for another reason: OSS allows 15 minutes.
+_LEAST_SKEW = 60.0
 
 
 def _nothing(_: ResumableError) -> None:
@@ -105,22 +107,23 @@ class Client:
         Raises:
             ResumableError: the last failure. Its `tries` says how many there were.
         """
-        tries, corrected = 0, False
+        tries = 0
 
         def once() -> _T:
-            nonlocal tries, corrected
+            nonlocal tries
             key = KeyOfACall(self._keys)
             while True:
                 tries += 1
                 controls.cancellation.check()
                 request = prepare()
-                wire = self._signed(request, key)
+                now = self._clock.now()
+                wire = self._signed(request, key, now)
                 answer = self._transport.send(wire, controls.cancellation)
                 if _is_success(answer.status):
                     return read(answer)
                 error = refusal(request, answer)
-                if isinstance(error, ClockSkewError) and not corrected:
-                    corrected = error.retryable = self._correct_clock(error)
+                if isinstance(error, ClockSkewError):
+                    error.retryable = self._correct_clock(error, now)
                 if not key.is_renewed(error, self._clock.now()):
                     raise error
 
@@ -138,18 +141,19 @@ class Client:
         """
         key = KeyOfACall(self._keys)
         while True:
-            wire = self._signed(request, key)
+            now = self._clock.now()
+            wire = self._signed(request, key, now)
             with self._transport.open(wire, controls.cancellation) as answer:
                 if _is_success(answer.status):
                     yield answer
                     return
                 error = refusal(request, answer.whole())
             if isinstance(error, ClockSkewError):
-                self._correct_clock(error)
+                self._correct_clock(error, now)
             if not key.is_renewed(error, self._clock.now()):
                 raise error
 
-    def _signed(self, request: Request, key: KeyOfACall) -> WireRequest:
+    def _signed(self, request: Request, key: KeyOfACall, now: float) -> WireRequest:
         target = self.target
         if request.key is not None:
             check_key(request.key)
@@ -158,7 +162,6 @@ class Client:
             headers[CONTENT_LENGTH] = str(request.body.size)
         query = canonical_query(request.query)
         subject = Subject(request.method, target.bucket, request.key, request.query, headers)
-        now = self._clock.now()
         credentials = key.credentials(now)
         if target.version == "v4" and target.region is not None:
             headers |= sign_v4(subject, credentials, now, target.region)
@@ -174,10 +177,12 @@ class Client:
             request.body,
         )
 
-    def _correct_clock(self, error: ClockSkewError) -> bool:
-        if error.server_time is None:
+    def _correct_clock(self, error: ClockSkewError, signed_at: float) -> bool:
+        """Take over the server's time, unless it is what the request was signed with."""
+        told = error.server_time
+        if told is None or abs(told - signed_at) < _LEAST_SKEW:
             return False
-        self._clock.correct(error.server_time)
+        self._clock.correct(told)
         return True
 
 

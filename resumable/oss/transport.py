@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from http.client import HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from typing import Any
 
 import requests
@@ -24,6 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from resumable.errors import (
     ConnectionFailedError,
     InvalidArgumentError,
+    LocalFileError,
     ProtocolError,
     RequestTimeoutError,
     ResumableError,
@@ -97,8 +98,38 @@ class _BodyFailedError(Exception):
     """Passes through urllib3 untouched, unlike an OSError."""
 
 
+class _Lines:
+    """What the head of an answer is read from; it remembers the last line."""
+
+    def __init__(self, stream: Any) -> None:
+        self.close = stream.close
+        self.last = b""
+        self._readline: Callable[[int], bytes] = stream.readline
+
+    def readline(self, limit: int = -1) -> bytes:
+        self.last = self._readline(limit)
+        return self.last
+
+
+class _WholeHead(HTTPResponse):
+    """An answer whose head must end: http.client takes one that was cut off for a whole one."""
+
+    def begin(self) -> None:
+        stream: Any = self.fp
+        self.fp = lines = _Lines(stream)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = stream
+        if not lines.last:
+            raise IncompleteRead(b"")
+
+
 class _Watched(urllib3.connection.HTTPConnection):
     """A connection that can be broken from outside, and that is patient while it sends."""
+
+    response_class = _WholeHead
 
     def _new_conn(self) -> socket.socket:
         exchange: _Exchange = _under_way.exchange
@@ -327,6 +358,11 @@ def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
     """What a failure below means, without the request it happened in."""
     if cancellation.is_broken:
         return TransferCancelledError("the transfer was stopped")
+    for inner in _inside(error):
+        if isinstance(inner, OSError) and inner.errno in (errno.EMFILE, errno.ENFILE):
+            failure = LocalFileError.of(inner, "opening", "a socket")
+            failure.advice = "Let the process have more open files (ulimit -n)"
+            return failure
     reason = _reason(error)
     if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         failed = ConnectionFailedError(

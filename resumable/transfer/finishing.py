@@ -211,14 +211,14 @@ class Finisher:
             head = self._head()
             server = head.crc64 if head is not None and head.etag == stored.etag else None
         if server != crc64:
-            told = "tells no CRC-64" if server is None else f"has CRC-64 {server}"
+            told = "does not tell its CRC-64" if server is None else f"has CRC-64 {server}"
             error = IntegrityError(
-                f"the object now under {self._key!r} is not the file: it {told}, "
+                f"the object now under {self._key!r} cannot be taken for the file: it {told}, "
                 f"and the file has {crc64}",
                 request_id=stored.request_id,
                 advice="Do not use the object; upload the file again",
             )
-            error.kept = "Nothing is kept: the parts went into that object"
+            error.kept = "The parts went into that object"
             raise error
         return replace(stored, crc64=crc64)
 
@@ -237,5 +237,7 @@ def _may_have_been_made(error: ResumableError) -> bool:
     if isinstance(error, FileAlreadyExistsError):
         return error.tries > 1  # told no at the first try, nothing of ours can be there
     if isinstance(error, ServerError):
-        return error.status >= 500 or isinstance(error, NoSuchUploadError)
+        # A 404 that cannot be read may be the NoSuchUpload of a second try.
+        gone = isinstance(error, NoSuchUploadError) or (error.status == 404 and not error.code)
+        return error.status >= 500 or gone
     return isinstance(error, NetworkError | ProtocolError)

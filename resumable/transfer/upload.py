@@ -10,7 +10,7 @@ from typing import Unpack
 
 from resumable.core.headers import RoutedHeaders, route_headers
 from resumable.core.plan import is_whole, make_plan, parse_part_size
-from resumable.errors import InvalidArgumentError
+from resumable.errors import InvalidArgumentError, LocalFileError
 from resumable.oss.bucket import Bucket
 from resumable.oss.endpoint import check_key
 from resumable.oss.operations import check_upload_id
@@ -125,8 +125,10 @@ def _checkpoint_file(path: str, wish: str | os.PathLike[str] | None) -> Checkpoi
 def _is_same(side_file: str, path: str) -> bool:
     try:
         return os.path.samefile(side_file, path)
-    except OSError:  # one of them is not there; if that is the source, opening it will tell
+    except (FileNotFoundError, NotADirectoryError):  # of the source, opening it will tell
         return False
+    except OSError as error:
+        raise LocalFileError.of(error, "looking at", side_file) from None
 
 
 def _check_threads(thread_num: object) -> None:

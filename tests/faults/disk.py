@@ -253,8 +253,8 @@ _LEFTOVER = ("os.read", "os.fstat", "os.lstat")
 EXPECTED: Mapping[tuple[str, Role], Outcome] = {
     # The source cannot be looked at or read: nothing can be sent.
     **{(kind, "source"): LocalFileError for kind in (*_SOURCE, "seek", "readinto")},
-    # Whether a file of the transfer is the source itself: if it is not there, it is not.
-    **{("os.path.samefile", role): SUCCESS for role in ("checkpoint", "next", "lock")},
+    # Whether a file of the transfer is the source itself.
+    **{("os.path.samefile", role): LocalFileError for role in ("checkpoint", "next", "lock")},
     # Without the lock nothing begins.
     ("os.path.isdir", "folder"): CheckpointError,
     **{(kind, "lock"): CheckpointError for kind in _LOCKING},

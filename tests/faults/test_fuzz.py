@@ -1,5 +1,6 @@
 """Only declared errors come out of the parsers: the short form of `python -m tests.faults.fuzz`."""
 
+import json
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resumable.core import checkpoint as core_checkpoint
+from resumable.core.checkpoint import FIRST_BYTES, MAX_CHECKPOINT_SIZE
+from resumable.core.plan import MAX_PARTS
 from resumable.oss import operations, xml
+from resumable.oss.xml import MAX_XML_SIZE
+from resumable.server.multipart import MAX_COMPLETE_BODY
+from tests.core.checkpoint_content import sealed
 from tests.faults.fuzz import LONGEST_TIME, MOST_MEMORY, Report, feed, fuzz
 from tests.faults.fuzz_targets import PARSERS, Entry, Parser
 
@@ -64,18 +70,72 @@ WORST: dict[str, tuple[str, Callable[[int], bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("name", WORST)
-def test_worst_inputs_take_neither_time_nor_memory(name: str) -> None:
-    parser, make = WORST[name]
-    data = make(PARSERS[parser].longest - 16)
-    assert told(feed(parser, PARSERS[parser], data)) == []  # what is made once is not counted
+def check_time_and_memory(name: str, parser: Parser, data: bytes) -> None:
+    assert told(feed(name, parser, data)) == []  # what is made once is not counted below
     tracemalloc.start()
     try:
-        feed(parser, PARSERS[parser], data)
+        feed(name, parser, data)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < MOST_MEMORY
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_worst_inputs_take_neither_time_nor_memory(name: str) -> None:
+    parser, make = WORST[name]
+    check_time_and_memory(parser, PARSERS[parser], make(PARSERS[parser].longest - 16))
+
+
+CHECKPOINT = FIRST_BYTES + b'{"a":['
+SINGLE_TAGS = (b"<b/>", b"<b>", b"<!---->", b"<?a?>", b"<![CDATA[]]>")
+# What is as large as a checkpoint, an answer and a list of parts may be, made of these.
+LARGEST: dict[str, tuple[str, str, bytes, bytes]] = {
+    **{
+        f"values {unit.decode()}": ("checkpoint", "decode", CHECKPOINT, unit)
+        for unit in (b"1,", b"1e9,", b"[],", b'{"":1},', b"[" * 99 + b"]" * 99 + b",", b"{", b"{}")
+    },
+    "a long number": ("checkpoint", "decode", FIRST_BYTES, b"1"),
+    "a long text": ("checkpoint", "decode", FIRST_BYTES + b'"', "\u20ac".encode()),
+    **{
+        f"tags {unit.decode()}": ("xml", "Document.parse", b"<a>", unit)
+        for unit in (*SINGLE_TAGS, b"<b " + b'c="" ' * 90 + b"/>")
+    },
+    "tags in UTF-16": ("xml", "Document.parse", b"\xff\xfe<\0a\0>\0", "<b/>".encode("utf-16-le")),
+    "one tag": ("xml", "Document.parse", b"<a ", b'b="" '),
+    "one text": ("xml", "Document.parse", "<a>\U0001f600".encode(), b"b"),
+    "lines": ("xml", "Document.parse", b"<a>", b"\n"),
+    **{
+        f"part list {unit.decode()}": ("server", "parse_part_list", b"<a>", unit)
+        for unit in SINGLE_TAGS
+    },
+}
+BOUNDS = {"decode": MAX_CHECKPOINT_SIZE, "Document.parse": MAX_XML_SIZE}
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_largest_inputs_take_neither_time_nor_memory(name: str) -> None:
+    parser, entry, begin, unit = LARGEST[name]
+    size = BOUNDS.get(entry, MAX_COMPLETE_BODY)
+    data = begin + unit * ((size - len(begin)) // len(unit))
+    alone = {entry: replace(PARSERS[parser].entries[entry], longest=size)}
+    check_time_and_memory(parser, Parser(alone, list, ()), data)
+
+
+def test_ten_thousand_parts_of_wrong_types_are_refused_soon() -> None:
+    wrong = [{"number": "x", "size": "y", "etag": 5, "crc64": None}] * MAX_PARTS
+    entry = replace(PARSERS["checkpoint"].entries["decode"], longest=MAX_CHECKPOINT_SIZE)
+    (seed, *_) = PARSERS["checkpoint"].seeds()
+    content = {**json.loads(seed), "parts": wrong}
+    content.pop("checksum")
+    check_time_and_memory("checkpoint", Parser({"decode": entry}, list, ()), sealed(content))
+
+
+def test_elements_in_a_long_namespace_take_neither_time_nor_memory() -> None:
+    names = b"".join(b"<a%d/>" % number for number in range(32_000))
+    data = b'<a xmlns="%s">%s</a>' % (b"u" * 480, names)
+    entry = replace(PARSERS["xml"].entries["Document.parse"], longest=MAX_XML_SIZE)
+    check_time_and_memory("xml", Parser({"parse": entry}, list, ()), data)
 
 
 def blanks(before: bytes, after: bytes) -> bytes:

@@ -55,7 +55,6 @@ class Outcome:
         named: Uploads that stay open on the server, and that the log or the error names.
         orphans: Uploads that stay open on the server and that nobody can know of. None has parts.
         seconds: Within which it ends.
-        known: Why it ends otherwise for the time being, or nothing.
     """
 
     ends: str
@@ -64,7 +63,6 @@ class Outcome:
     named: int = 0
     orphans: int = 0
     seconds: float = 10.0
-    known: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,10 @@ def chunked(*chunks: bytes, end: bool = True) -> bytes:
 CUT_SHORT = {
     "nothing at all": b"",
     "in the first line": b"HTTP/1.1 20",
+    "in the head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "between two headers": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+    "before the end of the head": b"HTTP/1.1 204 No Content\r\nx-oss-request-id: R",
+    "in the head after an interim answer": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n",
     "before the body": answer(200, headers={"Content-Length": "10"}),
     "in the body": answer(200, LIST[:10], {"Content-Length": str(len(LIST))}),
     "before the last byte": answer(200, LIST[:-1], {"Content-Length": str(len(LIST))}),
@@ -69,7 +73,6 @@ NOT_HTTP = {
     "a header without end": b"HTTP/1.1 200 OK\r\nA: " + b"x" * 100_000,
     "headers without end": b"HTTP/1.1 200 OK\r\n"
     + b"".join(b"A%d: b\r\n" % n for n in range(5000)),
-    "a head cut short": b"HTTP/1.1 200 OK\r\nContent-Le",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
     "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
     "a chunk of negative size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc",

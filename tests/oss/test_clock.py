@@ -107,6 +107,16 @@ def test_server_that_is_never_content_is_asked_twice(serve: Serve, connect: Conn
     assert "Set this machine's clock" in str(failed.value)
 
 
+def test_clock_that_one_answer_told_wrong_is_put_right_by_the_next(
+    serve: Serve, connect: Connect
+) -> None:
+    now = {"Date": format_datetime(datetime.now(UTC), True)}
+    right = error_answer(403, "RequestTimeTooSkewed", now)
+    server = serve(answering(SKEWED, right, acknowledgement(b"x")))
+    connect(server, QUICK).put_object("k", b"x")
+    assert len(server.requests) == 3
+
+
 def test_second_try_is_signed_with_the_server_s_time(serve: Serve, connect: Connect) -> None:
     server = serve(answering(SKEWED, acknowledgement(b"x")))
     connect(server, QUICK).put_object("k", b"x")

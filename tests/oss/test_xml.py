@@ -1,6 +1,7 @@
 """XML in and out: what is understood, and what is refused before it can do harm."""
 
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -122,16 +123,39 @@ def test_truncation_at_every_byte_is_a_typed_error() -> None:
 
 
 def test_size_is_bounded_before_parsing() -> None:
-    body = b"<R>" + b" " * (MAX_XML_SIZE - 7) + b"</R>"
-    assert parse(body).name == "R"
     with pytest.raises(UnreadableXmlError, match=str(MAX_XML_SIZE)):
-        parse(body + b" ")
+        parse(b"<R>" + b" " * MAX_XML_SIZE + b"</R>")
 
 
-def test_depth_does_not_exhaust_the_stack() -> None:
-    depth = 100_000
-    body = b"<R>" + b"<a>" * depth + b"</a>" * depth + b"</R>"
-    assert parse(body).text("N") == ""
+BOUNDS: dict[str, tuple[int, Callable[[int], bytes]]] = {
+    "tags": (32_767, lambda size: b"<R>" + b"<a/>" * (size - 2) + b"</R>"),
+    "size of a tag": (512, lambda size: b'<R a="%s"/>' % (b"x" * (size - 7))),
+    "depth": (32, lambda size: b"<R>" * size + b"</R>" * size),
+    "attributes": (256, lambda size: b"<R>" + b'<a b="" c=""/>' * (size // 2) + b"</R>"),
+    "names": (64, lambda size: b"<R>" + b"".join(b"<a%d/>" % n for n in range(size - 1)) + b"</R>"),
+    "text": (64 * 1024, lambda size: b"<R>&amp;\n%s</R>" % (b"x" * (size - 2))),
+    "text in pieces": (64 * 1024, lambda size: b"<R>x<!-- -->%s</R>" % (b"x" * (size - 1))),
+}
+
+
+@pytest.mark.parametrize("what", BOUNDS)
+def test_what_would_take_long_to_parse_is_refused(what: str) -> None:
+    bound, make = BOUNDS[what]
+    assert parse(make(bound)).name == "R"
+    with pytest.raises(UnreadableXmlError):
+        parse(make(bound + 2))
+
+
+def test_thousand_uploads_with_the_longest_keys_are_read() -> None:
+    upload = (
+        b"<Upload><Key>%s</Key><UploadId>%s</UploadId><StorageClass>Standard</StorageClass>"
+        b"<Initiated>2012-02-23T04:18:23.000Z</Initiated><Owner><ID>1</ID><DisplayName>1"
+        b"</DisplayName></Owner><Initiator><ID>1</ID><DisplayName>1</DisplayName></Initiator>"
+        b"</Upload>"
+    ) % (b"&amp;" * 1023, b"A" * 64)
+    body = b'<?xml version="1.0"?><R xmlns="http://doc.oss-cn-hangzhou.aliyuncs.com">%s</R>'
+    found = list(parse(body % (upload * 1000)).children("Upload"))
+    assert [one.text("Key") for one in found] == ["&" * 1023] * 1000
 
 
 def test_page_of_a_thousand_parts_takes_little_memory() -> None:

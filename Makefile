@@ -51,7 +51,8 @@ crash-points: $(VENV)/.installed ## Let uploads die at every point and resume th
 
 power-loss: $(VENV)/.installed ## Cut the power in a model of the disk, and on a real file system where one can be mounted
 	$(BIN)/python -m tests.faults.power_loss --seed $(SEED)
-	$(BIN)/python -m tests.faults.real_power_loss --seed $(SEED)
+	$(BIN)/python -m tests.faults.real_power_loss --kind ext4 --seed $(SEED)
+	$(BIN)/python -m tests.faults.real_power_loss --kind xfs --seed $(SEED)
 
 wire-faults: $(VENV)/.installed ## Play every fault on the wire: make wire-faults SEED=0
 	$(BIN)/python -m tests.faults.wire_campaign --seed $(SEED)

@@ -7,6 +7,7 @@ import pytest
 
 from resumable import Bucket
 from resumable.server import LocalServer
+from tests import canary
 from tests.support import local_bucket
 
 
@@ -21,6 +22,23 @@ def no_files_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
             environment.delenv(f"{program}_CONFIG_FILE", raising=False)
             environment.delenv(f"{program}_PROFILE", raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def told_secrets() -> list[str]:
+    """Secrets that the package told since this was last cleared."""
+    told: list[str] = []
+    canary.watch(told.append)
+    return told
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_told(told_secrets: list[str]) -> Iterator[None]:
+    """Hold every test to it."""
+    yield
+    told = list(told_secrets)
+    told_secrets.clear()
+    assert told == []
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.transport import Transport, _Watched
 from resumable.transfer import checkpoints, files
+from tests import canary
 
 READY = "ready\n"
 _USER_AGENT = "run"
@@ -176,6 +177,7 @@ def _name_run(run: int) -> None:
 
 def main() -> int:
     """Carry the order on standard input out."""
+    canary.watch()
     sys.stdout.write(READY)
     sys.stdout.flush()
     order = Order.from_json(sys.stdin.readline())

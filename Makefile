@@ -76,8 +76,10 @@ links: $(VENV)/.installed ## Race runs against links put in the place of their s
 	$(BIN)/python -m tests.faults.hostile_links --rounds $(N) --seed $(SEED)
 
 coverage: $(VENV)/.installed ## Run the tests and print what they do not reach
+	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q
 	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --include='resumable/core/*' --fail-under=100
 	$(BIN)/coverage report
 
 clean: ## Remove the environment and what the tools left

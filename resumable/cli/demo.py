@@ -75,6 +75,7 @@ class _Demo:
         while self._arrived() < _KILL_AFTER * size:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
+                process.communicate()
                 raise click.ClickException("the upload ended before it could be killed")
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)

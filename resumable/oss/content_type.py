@@ -42,4 +42,8 @@ def with_content_type(headers: Mapping[str, str], *names: str) -> Mapping[str, s
 
 @cache
 def _table() -> mimetypes.MimeTypes:
-    return mimetypes.MimeTypes()
+    try:
+        return mimetypes.MimeTypes()
+    except (OSError, ValueError):
+        # The first one has the machine's tables read as well, for others; they cannot be read.
+        return mimetypes.MimeTypes()

@@ -27,6 +27,10 @@ class Body(Protocol):
     def refusable(self) -> bool:
         """Whether the client waits to be told before it sends the body."""
 
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of it is still to come."""
+
     def blocks(self) -> Iterator[memoryview]:
         """Yield what is left; a block is valid only until the next one is asked for."""
 

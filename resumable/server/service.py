@@ -81,6 +81,10 @@ class _CorruptedBody:
     def refusable(self) -> bool:
         return self._body.refusable
 
+    @property
+    def is_read(self) -> bool:
+        return self._body.is_read
+
     def blocks(self) -> Iterator[memoryview]:
         for number, block in enumerate(self._body.blocks()):
             if number == 0:
@@ -169,7 +173,7 @@ class Service:
         answer = self._answer(connection, visit)
         try:
             _drain(visit.request.body, visit.injection.find(AnswerInstead))
-            keep_alive = visit.keep_alive and _is_read(visit.request.body)
+            keep_alive = visit.keep_alive and visit.request.body.is_read
             return self._send(connection, visit, answer, keep_alive=keep_alive)
         finally:
             if answer.content is not None:
@@ -289,6 +293,7 @@ class _NoBody:
     length: int | None = 0
     received = 0
     refusable = False
+    is_read = True
 
     def blocks(self) -> Iterator[memoryview]:
         return iter(())
@@ -321,10 +326,6 @@ def _read_all(body: Body) -> None:
     for _ in body.blocks():
         if body.received > MAX_PART_SIZE:
             return
-
-
-def _is_read(body: Body) -> bool:
-    return not body.refusable and (body.length is None or body.received >= body.length)
 
 
 def _read_half(body: Body) -> None:

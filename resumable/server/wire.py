@@ -62,6 +62,11 @@ class FixedBody:
         """Whether the client waits to be told before it sends the body."""
         return self._expects_continue and self._left > 0
 
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of it is still to come."""
+        return self._left == 0
+
     def _count(self, size: int) -> None:
         self._left -= size
         self.received += size
@@ -85,6 +90,11 @@ class ChunkedBody:
     def refusable(self) -> bool:
         """Whether the client waits to be told before it sends the body."""
         return self._expects_continue
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of it is still to come."""
+        return self._ended
 
     def blocks(self) -> Iterator[memoryview]:
         """Yield what is left of the body as it arrives."""

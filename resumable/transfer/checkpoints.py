@@ -95,11 +95,7 @@ class CheckpointFile:
             on_acquired=self._sign_lock,
         )
         try:
-            lock.acquire(timeout=_LOCK_PATIENCE)
-        except Timeout:
-            if not os.path.lexists(self.lock_path):
-                raise self._not_lockable("it can neither be made nor found") from None
-            raise self._held_by_another() from None
+            self._acquire(lock)
         except _ForeignLockError:
             raise CheckpointError(
                 f"{self.lock_path!r} would be the lock of the checkpoint, but holds something else",
@@ -161,6 +157,18 @@ class CheckpointFile:
             remove(self.path)
         except LocalFileError as error:
             _log.warning("the checkpoint is left behind: %s", error)
+
+    def _acquire(self, lock: FileLock) -> None:
+        # If it is not there after all, its holder has ended since the last try; but only once.
+        for _ in range(2):
+            try:
+                lock.acquire(timeout=_LOCK_PATIENCE)
+            except Timeout:
+                if os.path.lexists(self.lock_path):
+                    raise self._held_by_another() from None
+            else:
+                return
+        raise self._not_lockable("it can neither be made nor found")
 
     def _sign_lock(self, descriptor: int) -> None:
         """Write who holds the lock into its file, for the message of those who find it taken."""

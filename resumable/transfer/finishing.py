@@ -176,8 +176,6 @@ class Finisher:
         error.kept = f"The object is stored{' and verified' if verified else '; check it'}"
 
     def _is_gone(self, upload_id: str, error: ResumableError) -> bool:
-        if isinstance(error, NoSuchUploadError):
-            return True
         try:
             self._run.bucket.list_parts(
                 self._key, upload_id, max_parts=1, headers=self._headers.every
@@ -186,6 +184,7 @@ class Finisher:
             return True
         except ResumableError as unknown:
             _log.warning("whether upload %s is complete is not known: %s", upload_id, unknown)
+            return isinstance(error, NoSuchUploadError)
         return False
 
     def _found_now(self, crc64: int) -> StoredObject | None:

@@ -1,5 +1,7 @@
 """Bounded workers: tasks handed out one by one, one first error, an end within a second."""
 
+import errno
+import logging
 import threading
 import time
 from collections import deque
@@ -7,9 +9,10 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
-from resumable.errors import ResumableError, SlowDownError, TransferCancelledError
+from resumable.errors import LocalFileError, ResumableError, SlowDownError, TransferCancelledError
 from resumable.oss.cancellation import Cancellation
 
+_log = logging.getLogger("resumable")
 _T = TypeVar("_T")
 
 # How often the caller's thread looks around, and how long it waits for threads it broke off.
@@ -91,7 +94,8 @@ class Workers(Generic[_T]):
         """Work all tasks off.
 
         When one fails, no other is begun, those under way end, and the first error is raised.
-        When `tick` raises, or Ctrl-C comes, those under way are broken off.
+        When `tick` raises, or Ctrl-C comes, those under way are broken off. Where the system does
+        not give as many threads, fewer do the work.
 
         Args:
             tasks: What to do.
@@ -109,8 +113,7 @@ class Workers(Generic[_T]):
         self._running = count
         finished = False
         try:
-            for thread in threads:
-                thread.start()
+            self._start(threads)
             self._wait(tick)
             finished = True
         finally:
@@ -118,6 +121,19 @@ class Workers(Generic[_T]):
                 self._break_off(threads)
         if self._error is not None:
             raise self._error
+
+    def _start(self, threads: list[threading.Thread]) -> None:
+        for begun, thread in enumerate(threads):
+            try:
+                thread.start()
+            except RuntimeError as error:
+                if begun == 0:
+                    none = OSError(errno.EAGAIN, str(error))
+                    raise LocalFileError.of(none, "starting", "a thread") from None
+                _log.warning("%d threads instead of %d: %s", begun, len(threads), error)
+                with self._done:
+                    self._running -= len(threads) - begun
+                return
 
     def _wait(self, tick: Callable[[], None]) -> None:
         while True:

@@ -1,13 +1,14 @@
 """`resumable clean`: what is older than the limit by the server's clock goes, all else stays."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from resumable import Bucket
 from resumable.cli.parameters import AGE, Age
-from resumable.server import LocalServer
+from resumable.server import DEFAULT_ACCESS_KEY_ID, DEFAULT_ACCESS_KEY_SECRET, LocalServer
 from tests.cli.conftest import Run
 from tests.cli.unfinished import DAY, HOUR, answer_uploads, begin, listed, set_ages
 from tests.support import requests
@@ -240,3 +241,41 @@ def test_the_requester_pays_for_each_request(
     server.log.clear()
     assert run("clean", BUCKET, "--older-than", "1d", "--request-payer").code == 0
     assert {exchange.headers.get("x-oss-request-payer") for exchange in server.log} == {"requester"}
+
+
+def test_without_an_access_key_any_more_the_others_are_not_tried(
+    run: Run,
+    server: LocalServer,
+    bucket: Bucket,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tmp_path / "ossutilconfig"
+    keys = f"accessKeyID={DEFAULT_ACCESS_KEY_ID}\naccessKeySecret={DEFAULT_ACCESS_KEY_SECRET}\n"
+    config.write_text(f"[Credentials]\n{keys}")
+    config.chmod(0o600)
+    monkeypatch.setenv("OSSUTIL_CONFIG_FILE", str(config))
+    for name in ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET"):
+        monkeypatch.delenv(name)
+    uploads = begin(bucket, "a", "b", "c")
+    set_ages(server, root, dict.fromkeys(uploads, 8 * DAY))
+    server.log.clear()
+    abort = {"operation": "AbortMultipartUpload", "skip": 1}
+    server.faults.add({**abort, "effect": {"gate": "second"}})
+    server.faults.add({**abort, "effect": {"status": 403, "code": "InvalidAccessKeyId"}})
+
+    def take_the_key_away() -> None:
+        server.faults.wait_reached("second")
+        config.write_text("[Credentials]\nlanguage=EN\n")
+        server.faults.release("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(take_the_key_away)
+        outcome = run("clean", BUCKET, "--older-than", "7d")
+        taken.result(10)
+    assert outcome.code == 2
+    assert "no access key" in outcome.err
+    assert [key for key, _ in listed(bucket)] == ["b", "c"]
+    aborted = [entry.key for entry in server.log if entry.operation == "AbortMultipartUpload"]
+    assert aborted == ["a", "b"]

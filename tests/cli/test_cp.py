@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from filelock import FileLock
 
 import resumable
 from resumable import Bucket
+from resumable.__main__ import main
 from resumable.server import LocalServer
 from tests.cli.conftest import Run, start
 from tests.support import PART, content, make_file, parts_sent, requests
@@ -145,6 +147,39 @@ def test_a_transfer_in_other_hands_exits_with_4(run: Run, folder: Path) -> None:
     assert outcome.code == 4
 
 
+def damage(file: Path) -> None:
+    Path(f"{file}.cp").write_text("damaged")
+
+
+@pytest.mark.parametrize(
+    ("parts", "meanwhile", "told"),
+    [
+        pytest.param(1, Path.exists, "nothing is kept", id="nothing"),
+        pytest.param(2, damage, "cannot be read", id="something else"),
+    ],
+)
+def test_a_signal_tells_what_is_there_instead_of_parts(
+    server: LocalServer,
+    environment: dict[str, str],
+    folder: Path,
+    parts: int,
+    meanwhile: Callable[[Path], object],
+    told: str,
+) -> None:
+    file = make_file(folder, parts * PART)
+    for operation in ("PutObject", "UploadPart"):
+        server.faults.add({"operation": operation, "times": None, "effect": {"gate": "hold"}})
+    process = start("cp", "-j", 1, *SMALL_PARTS, file, "oss://examplebucket/k")
+    server.faults.wait_reached("hold")
+    meanwhile(file)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    server.faults.clear()
+    assert process.returncode == 130
+    assert told in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_it_within_a_second_and_keeps_the_parts(
     run: Run, server: LocalServer, bucket: Bucket, folder: Path, number: int, code: int
@@ -168,10 +203,14 @@ def test_a_signal_stops_it_within_a_second_and_keeps_the_parts(
     assert content(bucket, "k") == file.read_bytes()
 
 
-def test_the_progress_bar_is_only_for_a_terminal(environment: dict[str, str], folder: Path) -> None:
+@pytest.mark.parametrize("part_size", ["100KiB", "8MiB"])
+def test_the_progress_bar_is_only_for_a_terminal(
+    environment: dict[str, str], folder: Path, part_size: str
+) -> None:
     file = make_file(folder, 20 * PART)
     terminal, their_end = pty.openpty()
-    command = [sys.executable, "-m", "resumable", "cp", str(file), "oss://examplebucket/k"]
+    command = [sys.executable, "-m", "resumable", "cp", f"--part-size={part_size}", str(file)]
+    command += ["oss://examplebucket/k"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=their_end, env=os.environ | {"TERM": "xterm"}
     )
@@ -180,7 +219,7 @@ def test_the_progress_bar_is_only_for_a_terminal(environment: dict[str, str], fo
     shown = os.read(terminal, 65536).decode()
     os.close(terminal)
     assert process.returncode == 0
-    assert "MiB" in shown or "MB" in shown or "bytes" in shown
+    assert "2.0/2.0 MiB" in shown
     assert out.startswith(b"oss://examplebucket/k: sent 2.0 MiB")
 
 
@@ -192,3 +231,11 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     )
     assert process.returncode == 2
     assert "resumable[cli]" in process.stderr
+
+
+def test_module_of_its_own_that_is_missing_is_not_taken_for_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "resumable.cli.app", None)
+    with pytest.raises(ModuleNotFoundError, match=r"resumable\.cli\.app"):
+        main()

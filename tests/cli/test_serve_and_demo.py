@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from resumable import Bucket, Credentials, ServerError
 from tests.cli.conftest import Run, start
 from tests.support import content, local_bucket
 
@@ -27,6 +28,23 @@ def test_serve_says_where_it_listens_and_keeps_what_it_has(tmp_path: Path) -> No
     second.terminate()
     second.communicate(timeout=30)
     assert second.returncode == 0
+
+
+def test_serve_lets_in_whom_it_is_told_to(tmp_path: Path) -> None:
+    process = start("serve", "--root", tmp_path / "root", "--access-key", "other:its:secret")
+    assert process.stdout is not None
+    endpoint = process.stdout.readline().removeprefix("listening on ").strip()
+    with local_bucket(endpoint) as bucket, pytest.raises(ServerError, match="InvalidAccessKeyId"):
+        bucket.put_object("k", b"content")
+    keys = Credentials("other", "its:secret")
+    with Bucket(
+        "examplebucket", endpoint=endpoint, region="cn-hangzhou", credentials=keys
+    ) as bucket:
+        bucket.put_object("k", b"content")
+        assert content(bucket, "k") == b"content"
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumable.core.headers import checked_headers
+from resumable.core.headers import checked_headers, is_unicode
 from resumable.errors import InvalidArgumentError
 
 
@@ -54,3 +54,13 @@ def test_whatever_is_taken_can_be_put_on_a_line(headers: dict[str, str]) -> None
     for name, value in checked.items():
         assert f"{name}: {value}".encode().splitlines() == [f"{name}: {value}".encode()]
     assert checked_headers(checked) == checked
+
+
+@pytest.mark.parametrize("text", ["", "a", "é", "日本", "🎉", "\0", "\uffff", "\U0010ffff"])
+def test_text_that_can_be_written_as_utf_8_is_unicode(text: str) -> None:
+    assert is_unicode(text)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udc80b"])
+def test_text_with_a_lone_surrogate_is_not(text: str) -> None:
+    assert not is_unicode(text)

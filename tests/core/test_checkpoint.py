@@ -148,6 +148,13 @@ def test_file_over_the_bound_is_not_even_parsed() -> None:
         decode(padded + b" ")
 
 
+@pytest.mark.parametrize("value", [b"0", b"{}", b"[]"])
+def test_file_of_more_values_than_the_most_parts_have_is_not_even_parsed(value: bytes) -> None:
+    """Parsed, a value takes many times the memory that it takes in the file."""
+    with pytest.raises(CheckpointUnreadableError, match="more values than 10000 parts have"):
+        decode(b"[" + value + (b"," + value) * 100_000 + b"]")
+
+
 def test_largest_checkpoint_can_be_read_again() -> None:
     largest = Checkpoint(
         kind="download",

@@ -23,6 +23,7 @@ from typing import Self
 from resumable import Bucket, LocalFileError, NoSuchKeyError, ServerError
 from resumable.core.checkpoint import CheckpointUnreadableError, decode
 from resumable.server import LocalServer
+from tests import canary
 from tests.faults.disk import (
     LONGEST_RUN,
     MOST_CALLS_AFTER,
@@ -294,6 +295,7 @@ def _play_until_spared(
 
 def main() -> int:
     """Run the command line; return the exit code."""
+    canary.watch()
     parser = argparse.ArgumentParser(prog="python -m tests.faults.disk_campaign")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the setups")
     parser.add_argument("--setups", type=int, default=len(SETUPS), help="how many (default: all)")

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from resumable import ResumableError, upload_file
+from tests import canary
 from tests.core.checkpoint_content import WHOLE
 from tests.faults.hostile_files import Place, place
 from tests.support import PART, content
@@ -185,6 +186,7 @@ def race(stage: Place, folder: Path, *, rounds: int, seed: int, name: str) -> Co
 
 def main() -> int:
     """Run the command line; return the exit code."""
+    canary.watch()
     parser = argparse.ArgumentParser(prog="python -m tests.faults.hostile_links")
     parser.add_argument("--rounds", type=int, default=2000, help="uploads for each of three names")
     parser.add_argument("--seed", type=int, default=0)

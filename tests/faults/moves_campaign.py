@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests import canary
 from tests.faults.disk import DiskFault, Setup
 from tests.faults.disk_campaign import ERRORS, Stage
 from tests.faults.moves import MOVES, Move, MoveTally, Story, moments_of, tell
@@ -61,6 +62,7 @@ def run(folder: Path, *, seed: int, first: int, stories: int) -> MoveTally:
 
 def main() -> int:
     """Run the command line; return the exit code."""
+    canary.watch()
     parser = argparse.ArgumentParser(prog="python -m tests.faults.moves_campaign")
     parser.add_argument("--stories", type=int, default=2000, help="how many (default: 2000)")
     parser.add_argument("--seed", type=int, default=0, help="of what moves when")

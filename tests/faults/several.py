@@ -19,12 +19,12 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Literal, Self
 
-from filelock import FileLock
-
 from resumable import ResumableError
 from resumable.oss import transport
 from resumable.transfer import checkpoints, files
 from resumable.transfer.upload import upload_file
+from tests import canary
+from tests.faults.several_bugs import BUGS, takes_no_lock
 from tests.faults.several_log import Heard, hear
 from tests.support import PART, local_bucket
 
@@ -45,6 +45,7 @@ class Order:
         locked: Whether the lock of the checkpoint holds anybody off.
         die_at: Die at this point: each effect on the disk and on the wire counts twice, before it
             happens and after. None to live.
+        bug: Break the package in this way; empty to leave it as it is.
     """
 
     endpoint: str
@@ -60,6 +61,7 @@ class Order:
     timeout: float = 20.0
     locked: bool = True
     die_at: int | None = None
+    bug: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,15 +226,6 @@ def _arm(point: int) -> None:
         setattr(owner, name, countdown.around(getattr(owner, name)))
 
 
-def _disable_locks() -> None:
-    """Let the lock say yes to everybody."""
-
-    def acquire(self: FileLock, *args: object, **kwargs: object) -> None:
-        """Take nothing."""
-
-    vars(checkpoints)["FileLock"] = type("LyingLock", (FileLock,), {"acquire": acquire})
-
-
 def carry_out(order: Order, heard: Heard) -> Ended:
     """Upload; what is not an error of this package is a crash, and told with its traceback."""
     with local_bucket(order.endpoint, timeout=order.timeout) as bucket:
@@ -259,7 +252,9 @@ def carry_out(order: Order, heard: Heard) -> Ended:
 def _be_child(order: Order, tells: int, barrier: int) -> None:
     os.write(tells, b"%d\n" % os.getpid())
     if not order.locked:
-        _disable_locks()
+        takes_no_lock()
+    if order.bug:
+        BUGS[order.bug]()
     os.read(barrier, 1)
     if order.die_at is not None:
         _arm(order.die_at)
@@ -270,6 +265,7 @@ def _be_child(order: Order, tells: int, barrier: int) -> None:
 
 def main(channel_number: int) -> None:
     """Fork a process for each order until nobody gives any more."""
+    canary.watch()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps them
     channel = socket.socket(fileno=channel_number)
     while True:

@@ -15,12 +15,15 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
-from resumable import Bucket, NoSuchKeyError, ResumableError, upload_file
-from resumable.server import LocalServer
+from resumable import Bucket
+from resumable.server import Exchange, LocalServer
 from tests.faults.several import Ended, Order, WarmParent
+from tests.faults.several_bugs import BUGS
 from tests.support import PART, content, local_bucket
+from tests.transfer.steps import exists
 
 # Far beyond any run here, the waits between its retries included: who takes longer is stuck.
 LONGEST_RUN = 30.0
@@ -54,7 +57,7 @@ class Tally:
 
     def rows(self) -> list[tuple[str, int]]:
         """The counts by name."""
-        kinds = ("wrong", "stuck", "crash", "left behind", "no success")
+        kinds = ("wrong", "stuck", "crash", "disturbed", "left behind", "no success")
         return [
             ("rounds", self.rounds),
             ("processes", self.processes),
@@ -101,10 +104,13 @@ class Round:
 class Arena:
     """Where the rounds take place."""
 
-    def __init__(self, folder: Path, server: LocalServer, parent: WarmParent) -> None:
+    def __init__(
+        self, folder: Path, server: LocalServer, parent: WarmParent, bug: str = ""
+    ) -> None:
         self._folder = folder
         self._server = server
         self._parent = parent
+        self._bug = bug
         self.tally = Tally()
 
     def play(self, drawn: Round, name: str) -> None:
@@ -120,13 +126,16 @@ class Arena:
                 thread_num=threads,
                 locked=drawn.locked,
                 die_at=death,
+                bug=self._bug,
             )
             for file, threads, death in zip(files, drawn.threads, drawn.deaths, strict=True)
         ]
         for rule in drawn.faults:
             self._server.faults.add(rule)
+        self._server.log.clear()
         ends = self._parent.run(orders, LONGEST_RUN)
         self._server.faults.clear()
+        self._check_course(drawn, ends, name)
         with local_bucket(self._server.endpoint) as bucket:
             self._check(drawn, ends, bucket, name)
             self._check_next_run(drawn, sorted(set(files)), bucket, name)
@@ -150,10 +159,7 @@ class Arena:
         succeeded = [
             data for data, end in zip(drawn.contents, ends, strict=True) if end.how == "success"
         ]
-        try:
-            there = content(bucket, name)
-        except NoSuchKeyError:
-            there = None
+        there = content(bucket, name) if exists(bucket, name) else None
         # One that died may have made its object at the last moment.
         dead = [data for data, end in zip(drawn.contents, ends, strict=True) if end.how == "killed"]
         may_be = [*succeeded, *dead, *([None] if not succeeded else [])]
@@ -162,14 +168,28 @@ class Arena:
         if not succeeded and not dead:
             self._wrong("no success", name, f"{[(e.how, e.error, e.told) for e in ends]}")
 
+    def _check_course(self, drawn: Round, ends: Sequence[Ended], name: str) -> None:
+        """Whether one was disturbed by another, where nobody dies and nobody shares an upload."""
+        if any(drawn.deaths) or (drawn.one_file and not drawn.locked):
+            return
+        log = list(self._server.log)
+        told = {ended.error for ended in ends if ended.how == "error"}
+        if told - ({"TransferLockedError"} if drawn.one_file else set()):
+            self._wrong("disturbed", name, f"{[(e.error, e.told) for e in ends]}")
+        # To abort what is complete, to make sure of it, disturbs nobody: it is gone already.
+        if any(at.operation == "AbortMultipartUpload" and at.code is None for at in log):
+            self._wrong("disturbed", name, "an upload was aborted")
+        if drawn.one_file and _work_at_once(log):
+            self._wrong("disturbed", name, "two worked at once in spite of the lock")
+
     def _check_next_run(
         self, drawn: Round, files: Sequence[Path], bucket: Bucket, name: str
     ) -> None:
         for file in files:
-            try:
-                upload_file(bucket, name, file, part_size=PART, enable_checkpoint=True)
-            except ResumableError as error:
-                self._wrong("no success", name, f"the run after it: {error!r}")
+            order = Order(self._server.endpoint, name, str(file), bug=self._bug)
+            (ended,) = self._parent.run([order], LONGEST_RUN)
+            if ended.how != "success":
+                self._wrong("no success", name, f"the run after it: {ended}")
                 return
             if content(bucket, name) != file.read_bytes():
                 self._wrong("wrong", name, "the object of the run after it")
@@ -196,12 +216,21 @@ class Arena:
         self.tally.told.append(f"{kind}: round {name}: {told}")
 
 
-def run(folder: Path, rounds: int, seed: int, only: int | None = None) -> Tally:
-    """Play so many rounds."""
+def _work_at_once(log: Sequence[Exchange]) -> bool:
+    """Whether requests for one upload come before those for another, and after them as well."""
+    begun = sorted(log, key=lambda exchange: exchange.started)
+    uploads = [upload for upload, _ in groupby(at.upload_id for at in begun if at.upload_id)]
+    return len(uploads) > len(set(uploads))
+
+
+def run(folder: Path, rounds: int, seed: int, only: int | None = None, bug: str = "") -> Tally:
+    """Play so many rounds. With a bug the first trouble suffices."""
     with LocalServer(folder / "server", log_limit=1_000) as server, WarmParent() as parent:
-        arena = Arena(folder, server, parent)
+        arena = Arena(folder, server, parent, bug)
         for number in range(rounds) if only is None else (only,):
             arena.play(Round.draw(seed, number), str(number))
+            if bug and arena.tally.troubles:
+                break
     return arena.tally
 
 
@@ -211,12 +240,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=500, help="how many (default: 500)")
     parser.add_argument("--seed", type=int, default=0, help="of who does what")
     parser.add_argument("--only", type=int, metavar="N", help="play only this round")
+    parser.add_argument("--bug", choices=BUGS, default="", help="break the package like this")
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="several-") as folder:
-        tally = run(Path(folder), given.rounds, given.seed, given.only)
+        tally = run(Path(folder), given.rounds, given.seed, given.only, given.bug)
     for text in tally.told:
-        sys.stderr.write(f"{text}\n  again: --seed {given.seed} --only {text.split()[2][:-1]}\n")
+        number = text.partition("round ")[2].partition(":")[0]
+        sys.stderr.write(f"{text}\n  again: --seed {given.seed} --only {number}\n")
     taken = f"{time.monotonic() - began:.0f} s"
     for name, figure in [*tally.rows(), ("seed", given.seed), ("wall time", taken)]:
         print(f"{name:<44}{figure!s:>12}")

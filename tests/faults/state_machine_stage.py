@@ -1,10 +1,12 @@
 """What the stories of the state machine share, and the values in which they are told."""
 
+import os
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -13,14 +15,16 @@ from typing import Self
 from resumable import RetryPolicy
 from resumable.server import LocalServer
 from tests.faults.several import WarmParent
+from tests.faults.state_machine_shelf import Shelf
 from tests.support import PART, local_bucket
 
 # Far beyond any call here, the waits between its retries included: who takes longer is stuck.
 LONGEST_CALL = 30.0
 _HASTY = RetryPolicy(attempts=3, base=0.002, longest_wait=0.005, longest_retry_after=0.01)
-_SHORT_TIMEOUT = 0.5
+SHORT_TIMEOUT = 0.2
 # Longer than any stall: a request that was given up has been acted on by then, or never is.
 _LONGEST_SETTLING = 3.0
+_MEMORY = "/dev/shm"
 
 
 class Violation(AssertionError):  # noqa: N818 - it is what is counted
@@ -48,6 +52,8 @@ class Trouble:
         errors: Errors that it may end with, besides those that its situation explains.
         any_error: It may end with any error of the package.
         lost_begins: So many uploads may have been begun without anybody knowing their ids.
+        lies: The server says that uploads are gone which are not, whatever it is asked. Whoever
+            believes it has to name them.
         short_timeout: The server is stalled, and is not to be waited for long.
         rules: Faults of the server while the call runs.
         contents: What the object may be, besides the file as it is in the end.
@@ -56,6 +62,7 @@ class Trouble:
     errors: frozenset[str] = frozenset()
     any_error: bool = False
     lost_begins: int = 0
+    lies: bool = False
     short_timeout: bool = False
     rules: tuple[Mapping[str, object], ...] = ()
     contents: tuple[bytes, ...] = ()
@@ -65,11 +72,26 @@ CALM = Trouble()
 IDLE = "idle"
 
 
+def refusing(operation: str, skip: int = 0) -> Trouble:
+    """The server refuses such requests for good, after the first `skip` of them."""
+    effect = {"status": 403, "code": "AccessDenied"}
+    rule = {"operation": operation, "effect": effect, "skip": skip, "times": None}
+    return Trouble(any_error=True, rules=(rule,))
+
+
 @dataclass(slots=True)
 class Tally:
-    """What has been done so far."""
+    """What has been done so far.
+
+    Attributes:
+        steps: How often each kind of step was taken.
+        seconds: How long the steps of each kind took together, the looks after them included.
+        calls: How the calls ended.
+        broken: Each broken promise, with the steps that led to it.
+    """
 
     steps: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     stories: int = 0
     broken: list[str] = field(default_factory=list)
@@ -78,6 +100,27 @@ class Tally:
     def done(self) -> int:
         """The steps that found something to act on."""
         return self.steps.total() - self.steps[IDLE]
+
+    def took(self, step: str, seconds: float) -> None:
+        """A step is over."""
+        self.seconds[step] = self.seconds.get(step, 0.0) + seconds
+
+    def add(self, other: "Tally") -> None:
+        """Count what somebody else has done as well."""
+        self.steps += other.steps
+        self.calls += other.calls
+        self.stories += other.stories
+        self.broken += other.broken
+        for step, seconds in other.seconds.items():
+            self.took(step, seconds)
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[str]:
+    """A folder where syncing costs nothing, if there is one and nobody asks for another."""
+    place = os.environ.get("TMPDIR") or (_MEMORY if os.access(_MEMORY, os.W_OK) else None)
+    with tempfile.TemporaryDirectory(prefix="state-machine-", dir=place) as folder:
+        yield folder
 
 
 class Stage:
@@ -91,16 +134,16 @@ class Stage:
         with ExitStack() as stack:
             server = LocalServer(self.folder / "server", log_limit=1_000)
             self.server = stack.enter_context(server)
+            self.shelf = Shelf(server)
             endpoint = self.server.endpoint
             self.bucket = stack.enter_context(local_bucket(endpoint, retry=_HASTY))
             self.hurried = stack.enter_context(
-                local_bucket(endpoint, retry=_HASTY, timeout=_SHORT_TIMEOUT)
+                local_bucket(endpoint, retry=_HASTY, timeout=SHORT_TIMEOUT)
             )
             self.parent = stack.enter_context(WarmParent())
             self._undo = stack.pop_all()
-        self.bucket.put_object(
-            "there", b""
-        )  # the local server makes a bucket with its first object
+        # The local server makes a bucket with its first object.
+        self.bucket.put_object("there", b"")
         return self
 
     def __exit__(

@@ -1,6 +1,7 @@
 """Several processes at once: the object is always one whole file, and nobody is stuck."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,14 @@ from resumable import Bucket
 from resumable.server import LocalServer
 from tests.faults import several_campaign
 from tests.faults.several import Order, WarmParent
+from tests.faults.several_bugs import BUGS
 from tests.faults.several_campaign import LONGEST_RUN
+from tests.faults.several_stories import (
+    STORIES,
+    Stage,
+    it_dies_behind_complete_and_another_overwrites,
+    others_find_it_at_work_and_it_dies,
+)
 from tests.support import PART, content, make_file
 from tests.transfer.steps import beside, fault, gate, open_uploads
 
@@ -81,3 +89,43 @@ def test_rounds_of_a_short_campaign_find_nothing(tmp_path: Path) -> None:
     assert tally.ends["success"] > 20
     assert tally.ends["TransferLockedError"] > 0
     assert tally.ends["killed"] > 0
+
+
+@pytest.fixture
+def stage(server: LocalServer, bucket: Bucket, folder: Path, parent: WarmParent) -> Stage:
+    return Stage(server, bucket, folder, parent)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_story_ends_well(stage: Stage, story: Callable[[Stage], list[str]]) -> None:
+    assert story(stage) == []
+
+
+# The harness must be able to fail.
+
+# Each with a seed that shows it soon; what is seen first is a matter of time.
+IN_ROUNDS = {"takes_no_lock": 1, "writes_in_place": 4, "aborts_what_is_under_way": 0}
+IN_STORIES = {
+    "takes_no_lock": (others_find_it_at_work_and_it_dies, "the others ended with"),
+    "removes_the_checkpoint_of_another": (others_find_it_at_work_and_it_dies, "uploads are left"),
+    "takes_any_object_for_its_own": (
+        it_dies_behind_complete_and_another_overwrites,
+        "the object is another",
+    ),
+}
+
+
+@pytest.mark.parametrize("bug", IN_ROUNDS)
+def test_bug_is_noticed_in_rounds(tmp_path: Path, bug: str) -> None:
+    tally = several_campaign.run(tmp_path, rounds=60, seed=IN_ROUNDS[bug], bug=bug)
+    assert tally.told
+
+
+@pytest.mark.parametrize("bug", IN_STORIES)
+def test_bug_is_noticed_in_a_story(stage: Stage, bug: str) -> None:
+    story, told = IN_STORIES[bug]
+    assert told in " ".join(story(replace(stage, bug=bug)))
+
+
+def test_every_bug_is_tried() -> None:
+    assert BUGS.keys() == IN_ROUNDS.keys() | IN_STORIES.keys()

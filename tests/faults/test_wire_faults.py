@@ -184,6 +184,7 @@ def files_left_behind(patch: pytest.MonkeyPatch) -> None:
 def test_harness_sees(
     played: Callable[[Cell], Story],
     monkeypatch: pytest.MonkeyPatch,
+    told_secrets: list[str],
     bug: Callable[[pytest.MonkeyPatch], None],
     name: str,
     problem: str,
@@ -193,3 +194,5 @@ def test_harness_sees(
     bug(monkeypatch)
     problems = played(cell).problems
     assert any(problem in each for each in problems), problems
+    assert bool(told_secrets) == (bug is requests_logged)
+    told_secrets.clear()

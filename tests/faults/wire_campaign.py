@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from tests import canary
 from tests.faults.wire import play
 from tests.faults.wire_stage import Stage
 from tests.faults.wire_table import Cell, load_cells
@@ -57,7 +58,7 @@ def main() -> int:
     rounds = [cells[at : at + _ROUND] for at in range(0, len(cells), _ROUND)]
     ends: Counter[str] = Counter()
     wrong = 0
-    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(given.jobs, get_context("spawn"), canary.watch) as pool:
         for told in pool.map(play_round, rounds):
             for end, problems in told:
                 ends[end] += 1

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
-from tests.mutants.table import Mutant
+from tests.mutants.table import Mutant, path_of
 
 PROJECT = Path(__file__).parents[2]
 # What pytest-timeout allows a test that hangs, and what a whole run may take then.
@@ -46,8 +46,11 @@ def judge(mutant: Mutant) -> tuple[Verdict, str]:
             return Verdict.BROKEN, "its tests never end"
     if code not in (0, _TESTS_FAILED):
         return Verdict.BROKEN, printed
-    blind = [test for test in mutant.tests if _path(test) not in _failed(printed)]
-    return (Verdict.MISSED, " ".join(blind)) if blind else (Verdict.CAUGHT, "")
+    blind = [test for test in mutant.tests if path_of(test) not in _failed(printed)]
+    if blind:
+        # How the tests ended: passed, or never begun for an error of a fixture.
+        return Verdict.MISSED, f"{' '.join(blind)} ({printed.splitlines()[-1]})"
+    return Verdict.CAUGHT, ""
 
 
 def failures_without_mutation(mutants: Iterable[Mutant]) -> str:
@@ -67,11 +70,8 @@ def _copy() -> Iterator[Path]:
         for name in ("resumable", "tests"):
             shutil.copytree(PROJECT / name, copy / name, ignore=leave_out)
         shutil.copy(PROJECT / "pyproject.toml", copy)
+        (copy / "fixtures").symlink_to(PROJECT / "fixtures")
         yield copy
-
-
-def _path(test: str) -> str:
-    return f"tests/transfer/{test.replace('::', '.py::', 1)}"
 
 
 def _failed(printed: str) -> set[str]:
@@ -81,7 +81,7 @@ def _failed(printed: str) -> set[str]:
 
 
 def _run(copy: Path, tests: Iterable[str]) -> tuple[int, str]:
-    names = [_path(test) for test in tests]
+    names = [path_of(test) for test in tests]
     command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "--no-header", "-rf"]
     command += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "tests.mutants.witness"]
     done = subprocess.run(

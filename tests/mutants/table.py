@@ -22,7 +22,8 @@ class Mutant:
         file: The module, from the package's folder.
         text: What is replaced; it occurs once.
         replacement: What it becomes.
-        tests: `module::test` in tests/transfer of each test that is run; each has to fail.
+        tests: Each test that is run, and has to fail: `module::test` in tests/transfer, or
+            `folder/module::test` in another folder of the tests.
     """
 
     name: str
@@ -33,9 +34,17 @@ class Mutant:
     tests: tuple[str, ...]
 
 
+def path_of(test: str) -> str:
+    """A test by its path from the project's folder, as pytest takes it and tells it."""
+    module, _, name = test.partition("::")
+    folder, _, module = module.rpartition("/")
+    return f"tests/{folder or 'transfer'}/{module}.py::{name}"
+
+
 def read_table() -> list[Mutant]:
     """All mutants."""
-    files = [tomllib.loads(path.read_text()) for path in sorted(CHANGES.glob("*.toml"))]
+    paths = sorted(CHANGES.glob("*.toml"), key=lambda path: int(path.name.partition("-")[0]))
+    files = [tomllib.loads(path.read_text()) for path in paths]
     rows = [row for file in files for row in file["mutant"]]
     return [Mutant(**{**row, "tests": tuple(row["tests"])}) for row in rows]
 

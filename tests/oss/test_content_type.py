@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,20 @@ def test_guess_is_sent(server: LocalServer, bucket: Bucket, operation: str) -> N
     else:
         bucket.init_multipart_upload("a/b.svg")
     assert server.log[0].headers["content-type"] == "image/svg+xml"
+
+
+def test_table_of_the_machine_that_cannot_be_read_is_in_nobody_s_way(tmp_path: Path) -> None:
+    table = tmp_path / "mime.types"
+    table.write_bytes(b"\xff\xfe no UTF-8")
+    script = (
+        f"import mimetypes; mimetypes.knownfiles[:] = [{str(table)!r}]\n"
+        "from resumable.oss.content_type import guess_content_type\n"
+        "print(guess_content_type('a.png'))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "image/png\n"
 
 
 def test_table_of_the_machine_is_not_asked() -> None:

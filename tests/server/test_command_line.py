@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def test_senseless_options_are_refused(
     assert server.first_line == ""
 
 
-def test_remote_address_has_to_be_allowed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "oss.example.com"])
+def test_remote_address_has_to_be_allowed(tmp_path: Path, host: str) -> None:
     with pytest.raises(ValueError, match="other machines"):
-        serve(LocalServer(tmp_path, host="192.0.2.1"))
+        serve(LocalServer(tmp_path, host=host))
+
+
+def test_name_of_this_machine_need_not_be_allowed(tmp_path: Path) -> None:
+    with socket.create_server(("localhost", 0)) as taken:
+        server = LocalServer(tmp_path, host="localhost", port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            serve(server)

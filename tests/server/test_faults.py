@@ -87,6 +87,45 @@ def test_half_of_a_large_answer(server: LocalServer, connect: Callable[[], RawCl
     assert 500_000 <= len(received) < 501_000
 
 
+def test_half_of_an_answer_of_several_blobs_ends_between_them(
+    server: LocalServer, connect: Callable[[], RawClient]
+) -> None:
+    client = connect()
+    upload_id = client.initiate()
+    parts = [(n, client.put_part(upload_id, n, bytes([n]) * 102_400)) for n in range(1, 9)]
+    assert client.complete(upload_id, parts).status == 200
+    server.faults.add({"effect": {"drop": "during_answer"}})
+    client.send("GET", "/key")
+    received = b"".join(iter(lambda: client.socket.recv(1 << 20), b""))
+    content = b"".join(bytes([n]) * 102_400 for n in range(1, 9))
+    assert content.startswith(received.partition(b"\r\n\r\n")[2])
+    assert 4 * 102_400 <= len(received) < 4 * 102_400 + 1000
+
+
+def test_body_of_a_request_that_has_none_is_dropped_at_its_end(
+    server: LocalServer, connect: Callable[[], RawClient]
+) -> None:
+    server.faults.add({"effect": {"drop": "during_body"}})
+    with pytest.raises(ConnectionError):
+        connect().call("GET", "/key")
+    assert (server.log[-1].operation, server.log[-1].status) == ("GetObject", None)
+
+
+def test_status_that_no_standard_knows(server: LocalServer, client: RawClient) -> None:
+    server.faults.add({"effect": {"status": 599, "body": "none"}})
+    client.send("GET", "/key")
+    assert client.socket.recv(1000).startswith(b"HTTP/1.1 599 Unknown\r\n")
+
+
+def test_only_one_bit_of_a_long_body_is_corrupted(server: LocalServer, client: RawClient) -> None:
+    data = bytes(2_000_000)
+    server.faults.add({"effect": {"corrupt_body": True}, "operation": "PutObject"})
+    assert client.call("PUT", "/key", data).status == 200
+    stored = client.call("GET", "/key").body
+    assert len(stored) == len(data)
+    assert sum(byte.bit_count() for byte in stored) == 1
+
+
 def test_stall_before_and_after(server: LocalServer, client: RawClient) -> None:
     server.faults.add({"effect": {"stall": 0.02}})
     server.faults.add({"effect": {"stall_answer": 0.02}})
@@ -176,6 +215,11 @@ def test_gate_stops_the_world(
 def test_unreached_gate_times_out() -> None:
     with pytest.raises(TimeoutError, match="nowhere"):
         Faults().wait_reached("nowhere", 0)
+
+
+def test_rule_that_does_not_fire_times_out() -> None:
+    with pytest.raises(TimeoutError, match="rule 0 did not fire 2 times"):
+        Faults({"effect": {"status": 503}}).wait_fired(0, 0, count=2)
 
 
 def test_rule_counts_what_it_matches(server: LocalServer, client: RawClient) -> None:

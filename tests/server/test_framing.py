@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable.server import LocalServer
+from resumable.server import LocalServer, service, uploads
 from resumable.server.checksums import Digester
 
 from .raw import RawClient
@@ -83,6 +83,35 @@ def test_part_over_five_gigabytes_is_refused_unread(client: RawClient) -> None:
     client.socket.sendall(client.head("PUT", f"/key?partNumber=1&uploadId={upload_id}", size))
     reply = client.reply()
     assert (reply.status, reply.code) == (400, "EntityTooLarge")
+    assert client.is_closed()
+
+
+def test_chunks_over_the_bound_are_refused(
+    client: RawClient, blobs: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long a body in chunks becomes shows only while it is read."""
+    monkeypatch.setattr(uploads, "MAX_PART_SIZE", 10)
+    monkeypatch.setattr(service, "MAX_PART_SIZE", 10)
+    client.socket.sendall(client.head("PUT", "/key", {"Transfer-Encoding": "chunked"}) + CHUNKED)
+    reply = client.reply()
+    assert (reply.status, reply.code) == (400, "EntityTooLarge")
+    assert blobs() == 0
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_connection_on_which_chunks_are_left_unread_is_closed(
+    server: LocalServer, client: RawClient, monkeypatch: pytest.MonkeyPatch, *, early: bool
+) -> None:
+    monkeypatch.setattr(service, "MAX_PART_SIZE", 10)
+    headers = {"Transfer-Encoding": "chunked", "Authorization": "OSS localkey:wrong"}
+    if early:
+        effect = {"status": 403, "code": "SignatureDoesNotMatch", "early": True}
+        server.faults.add({"effect": effect})
+    # More is to come when it is refused: the chunk of no bytes, which ends the body, is missing.
+    begun = CHUNKED.partition(b"0\r\n")[0]
+    client.socket.sendall(client.head("PUT", "/key", headers) + begun)
+    reply = client.reply()
+    assert (reply.code, reply.headers["connection"]) == ("SignatureDoesNotMatch", "close")
     assert client.is_closed()
 
 

@@ -1,5 +1,6 @@
 """The access log, in memory and in a file."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -59,3 +60,14 @@ def test_log_file_of_a_killed_server_has_every_exchange(
     ]
     assert lines[0]["key"] == "中"
     assert os.listdir(tmp_path / "root" / "blobs") == []
+
+
+def test_log_file_has_what_is_in_memory_and_grows_from_start_to_start(tmp_path: Path) -> None:
+    file = tmp_path / "access.jsonl"
+    server = LocalServer(tmp_path / "root", access_log=file)
+    for key in "ab":
+        with server, RawClient(server.port) as client:
+            client.call("PUT", f"/{key}", b"12345")
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert lines == [dataclasses.asdict(exchange) for exchange in server.log]
+    assert [(line["key"], line["body_bytes"]) for line in lines] == [("a", 5), ("b", 5)]

@@ -7,7 +7,7 @@ import pytest
 
 from resumable.server import LocalServer
 
-from .raw import RawClient, md5_header
+from .raw import RawClient, complete_body, md5_header
 
 KB100 = 102_400
 
@@ -124,6 +124,16 @@ def test_list_of_parts_that_is_too_long_is_refused(client: RawClient) -> None:
     upload_id = client.initiate()
     reply = client.call("POST", f"/key?uploadId={upload_id}", b" " * (2 * 1024 * 1024 + 1))
     assert (reply.status, reply.code) == (400, "EntityTooLarge")
+
+
+def test_list_of_parts_that_is_not_the_one_announced_is_refused(client: RawClient) -> None:
+    upload_id = client.initiate()
+    body = complete_body([(1, client.put_part(upload_id, 1, b"x"))])
+    target = f"/key?uploadId={upload_id}"
+    refused = client.call("POST", target, body, {"Content-MD5": md5_header(body + b" ")})
+    assert (refused.status, refused.code) == (400, "InvalidDigest")
+    assert client.call("HEAD", "/key").status == 404
+    assert client.call("POST", target, body, {"Content-MD5": md5_header(body)}).status == 200
 
 
 def test_complete_all_takes_every_part(client: RawClient) -> None:

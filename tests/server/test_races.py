@@ -84,3 +84,24 @@ def test_object_can_be_read_while_it_is_replaced(
         assert reading.result(10).body == b"old" * 120_000
     assert reader.call("GET", "/key").body == b"new"
     assert blobs() == 1
+
+
+def test_object_that_appears_while_it_is_said_not_to_be_there(
+    server: LocalServer, connect: Callable[[], RawClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = connect(), connect()
+    writer.call("PUT", "/other", b"x")
+    assert server._running is not None
+    store = server._running._store
+    read_object = store.read_object
+
+    def overtaken(bucket: str, key: str) -> object:
+        found = read_object(bucket, key)
+        assert writer.call("PUT", "/key", b"x").status == 200
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "read_object", overtaken)
+        missing = reader.call("GET", "/key")
+    assert (missing.status, missing.code) == (404, "NoSuchKey")
+    assert reader.call("GET", "/key").body == b"x"

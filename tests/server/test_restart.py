@@ -99,3 +99,24 @@ def test_uploads_of_an_earlier_version_go_on(tmp_path: Path) -> None:
     with LocalServer(tmp_path) as server, RawClient(server.port) as client:
         assert client.complete(upload_id, [(1, etag)]).status == 200
         client.call("POST", "/key?uploads&sequential")
+
+
+def test_blob_that_belongs_to_nothing_is_removed(tmp_path: Path) -> None:
+    """A server that was killed between writing it and recording it leaves one."""
+    with LocalServer(tmp_path) as server, RawClient(server.port) as client:
+        client.call("PUT", "/key", b"x")
+    blobs = tmp_path / "blobs"
+    (kept,) = blobs.iterdir()
+    (blobs / kept.name[::-1]).write_bytes(b"stray")
+    with LocalServer(tmp_path) as server, RawClient(server.port) as client:
+        assert client.call("GET", "/key").body == b"x"
+    assert list(blobs.iterdir()) == [kept]
+
+
+def test_database_that_cannot_be_opened_is_told_as_it_is(tmp_path: Path) -> None:
+    """It must not be taken for one that another server holds."""
+    with LocalServer(tmp_path):
+        pass
+    (tmp_path / "store.sqlite-wal").mkdir()
+    with pytest.raises(sqlite3.OperationalError):
+        LocalServer(tmp_path).start()

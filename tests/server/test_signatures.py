@@ -10,7 +10,7 @@ import pytest
 
 from resumable.server import AccessKey, LocalServer
 
-from .raw import RawClient, v1_authorization
+from .raw import RawClient, v1_authorization, v4_headers
 from .witnesses import alibabacloud_oss_v2, classic_bucket, new_client, oss2
 
 ODD_KEY = "dir/a b+c&d%20?#/../中文 🎉.bin"
@@ -115,6 +115,14 @@ def test_date_that_is_off_is_too_skewed(client: RawClient, minutes: int) -> None
     date = email.utils.formatdate(time.time() + minutes * 60, usegmt=True)
     reply = client.call("PUT", "/key", b"data", {"Date": date})
     assert (reply.status, reply.code) == (403, "RequestTimeTooSkewed")
+
+
+@pytest.mark.parametrize("date", ["yesterday", "20261121", "20261131T000000Z"])
+def test_v4_date_that_is_none_is_access_denied(client: RawClient, date: str) -> None:
+    headers = v4_headers("PUT", "/bucket/key", {}) | {"x-oss-date": date}
+    reply = client.call("PUT", "/key", b"data", headers)
+    assert (reply.status, reply.code) == (403, "AccessDenied")
+    assert "no valid Date" in reply.find("Message")
 
 
 def test_date_that_is_a_little_off_is_accepted(client: RawClient) -> None:

@@ -54,10 +54,19 @@ def started(endpoint: str, file: Path, *options: str) -> Iterator[Child]:
 
 
 def main(endpoint: str, file: str, limit: str = "") -> None:
-    if limit:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
-    with local_bucket(endpoint) as bucket:
+    with local_bucket(endpoint) as bucket, limited(limit):
         print(json.dumps(run(bucket, file)))
+
+
+@contextmanager
+def limited(limit: str) -> Iterator[None]:
+    """Within this context no file may grow beyond so many bytes, if there is a limit."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), before[1]) if limit else before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def run(bucket: Bucket, file: str) -> dict[str, Any]:

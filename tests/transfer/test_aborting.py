@@ -1,5 +1,6 @@
 """Giving an upload up by its id, or by the checkpoint of a file."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,24 @@ def test_checkpoint_that_a_run_works_on_is_not_given_up(
     ):
         abort_checkpoint(bucket, file)
     assert is_known(bucket, upload_id)
+
+
+def test_checkpoint_of_a_run_that_ends_meanwhile_is_not_given_up(
+    server: LocalServer, bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = interrupted(server, bucket, file, parts=2)
+    locked = CheckpointFile.locked
+
+    def locked_after_the_run(checkpoint: CheckpointFile) -> AbstractContextManager[None]:
+        checkpoint_path(file).unlink()
+        return locked(checkpoint)
+
+    monkeypatch.setattr(CheckpointFile, "locked", locked_after_the_run)
+    assert abort_checkpoint(bucket, file) is None
+    assert requests(server)["AbortMultipartUpload"] == 0
+    assert is_known(bucket, upload_id)
+    assert beside(file) == set()
 
 
 def test_part_that_is_stored_during_an_abort_does_not_stay(

@@ -253,6 +253,16 @@ def test_wrong_word_that_an_upload_is_gone_leaves_nothing_behind(
     assert open_uploads(bucket) == []
 
 
+def test_wrong_word_at_complete_leaves_nothing_though_the_object_was_just_made(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload(bucket, file)
+    server.faults.add(fault(COMPLETE, refused(404, "NoSuchUpload")))
+    upload(bucket, file)
+    assert open_uploads(bucket) == []
+
+
 def test_upload_completed_by_others_while_sending_is_success(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Without a checkpoint nothing can be resumed: what is given up is aborted, or named."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,20 @@ def test_upload_that_cannot_be_aborted_is_named(
     assert left in raised.value.kept
     assert left in caplog.text
     assert raised.value.part_number == 3
+
+
+def test_stopped_run_does_not_wait_for_an_abort_that_hangs_but_names_the_upload(
+    server: LocalServer, bucket: Bucket, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = make_file(folder, SIZE)
+    server.faults.add(fault("AbortMultipartUpload", gate("abort"), times=None))
+    began = time.monotonic()
+    stop_by_ctrl_c(server, bucket, file)
+    assert time.monotonic() - began < 5
+    server.faults.wait_reached("abort")
+    left = next(e.upload_id for e in server.log if e.upload_id)
+    assert f"upload {left} of oss://examplebucket/" in caplog.text
+    assert "is left on the server" in caplog.text
 
 
 def test_abort_is_sent_until_the_upload_is_gone(

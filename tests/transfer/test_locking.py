@@ -1,12 +1,20 @@
 """Two runs on one transfer: one works, the other is told; and a lock that lies harms nobody."""
 
+import errno
+import fcntl
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from resumable import AccessDeniedError, Bucket, CheckpointError, TransferLockedError
+from resumable import (
+    AccessDeniedError,
+    Bucket,
+    CheckpointError,
+    LocalFileError,
+    TransferLockedError,
+)
 from resumable.server import LocalServer
 from tests.support import make_file, parts_sent, requests
 
@@ -30,6 +38,26 @@ from .steps import (
 
 def lock_path(file: Path) -> Path:
     return file.with_name(f"{file.name}.cp.lock")
+
+
+def test_holder_that_ends_in_the_last_moment_is_in_nobody_s_way(
+    bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_file(folder, SIZE)
+    with lock_path(file).open("wb") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        look = os.path.lexists
+
+        def let_go(path: str) -> bool:
+            if path == str(lock_path(file)) and not holder.closed:
+                lock_path(file).unlink()
+                holder.close()
+            return look(path)
+
+        monkeypatch.setattr(os.path, "lexists", let_go)
+        assert upload(bucket, file).bytes_sent == SIZE
+        assert holder.closed
+    assert beside(file) == set()
 
 
 def test_second_process_is_told_at_once_who_works(
@@ -219,6 +247,33 @@ def test_lock_whose_holder_does_not_say_who_it_is_is_a_lock_all_the_same(
         server.faults.release("first")
         run.result()
     assert beside(file) == set()
+
+
+def test_lock_that_cannot_be_looked_at_is_told_before_any_request(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    lock_path(file).symlink_to(lock_path(file).name)
+    with pytest.raises(LocalFileError, match="looking at") as raised:
+        upload(bucket, file)
+    assert raised.value.errno == errno.ELOOP
+    assert len(server.log) == 0
+
+
+def test_lock_that_cannot_be_read_is_a_lock_all_the_same(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    os.mkfifo(lock_path(file))
+    pipe = os.open(lock_path(file), os.O_RDWR)
+    try:
+        fcntl.flock(pipe, fcntl.LOCK_EX)
+        with pytest.raises(TransferLockedError, match="another process works on the checkpoint"):
+            upload(bucket, file)
+    finally:
+        os.close(pipe)
+    assert len(server.log) == 0
+    assert lock_path(file).is_fifo()
 
 
 def test_nothing_is_locked_without_a_checkpoint(

@@ -7,7 +7,7 @@ SEED   ?= 0
 
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: help demo test large mutants check format kill-campaign wire-keys crash-points power-loss wire-faults disk-campaign moves-campaign state-machine several fuzz links coverage clean
+.PHONY: help demo test large mutants check format kill-campaign wire-keys crash-points power-loss wire-faults disk-campaign moves-campaign state-machine several fuzz links bench coverage clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ fuzz: $(VENV)/.installed ## Feed each parser N inputs: make fuzz N=500000 SEED=0
 links: $(VENV)/.installed ## Race runs against links put in the place of their side files: make links N=700 SEED=0
 	$(BIN)/python -m tests.faults.hostile_links --rounds $(N) --seed $(SEED)
 
+bench: $(VENV)/.installed ## Measure uploads, here and with other clients (4 GiB of disk, half an hour): make bench ARGS=--quick
+	$(BIN)/python -m tests.bench $(ARGS)
+
 coverage: $(VENV)/.installed ## Run the tests and print what they do not reach
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q
@@ -83,4 +86,4 @@ coverage: $(VENV)/.installed ## Run the tests and print what they do not reach
 	$(BIN)/coverage report
 
 clean: ## Remove the environment and what the tools left
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist
+	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist

@@ -1,0 +1,1 @@
+"""What uploads cost: this client, the others, and the least that reading and sending takes."""

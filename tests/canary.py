@@ -71,8 +71,7 @@ def _watch_requests(tell: Callable[[str], object]) -> None:
     def open_watched(
         self: transport.Transport, request: WireRequest, cancellation: Cancellation
     ) -> Iterator[transport.OpenAnswer]:
-        told = {name: text for name, text in request.headers.items() if name != SECURITY_TOKEN}
-        if _holds_secret(f"{request.origin}{request.target}{told}"):
+        if _tells_secret(request):
             tell(f"a secret in {request.method} {request.target}")
         _under_way.origin = urlsplit(request.origin)
         with begin(self, request, cancellation) as answer:
@@ -87,6 +86,11 @@ def _watch_requests(tell: Callable[[str], object]) -> None:
 
     transport.Transport.open = open_watched  # type: ignore[method-assign]
     transport._Watched._new_conn = connect_watched  # type: ignore[method-assign]
+
+
+def _tells_secret(request: WireRequest) -> bool:
+    told = {name: text for name, text in request.headers.items() if name != SECURITY_TOKEN}
+    return _holds_secret(f"{request.origin}{request.target}{told}")
 
 
 def _holds_secret(text: str) -> bool:

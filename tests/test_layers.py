@@ -65,6 +65,7 @@ LAYERS: Mapping[str, Layer] = {
         others=words("requests urllib3"),
         stdlib=sys.stdlib_module_names - _DYNAMIC,
     ),
+    "oss.heads": Layer(ours=words(""), stdlib=words("http.client io socket time")),
     "transfer": Layer(ours=words("transfer oss core errors"), others=words("filelock")),
     "server": Layer(ours=words("server"), others=words("anycrc defusedxml h11")),
     "cli": Layer(

@@ -23,10 +23,10 @@ MAX_CHECKPOINT_SIZE = 4 * 1024 * 1024
 FIRST_BYTES = b'{"destination":'  # of every checkpoint, since the keys are sorted
 MAX_PATH_LENGTH = 32_768  # more than any system opens
 _MAX_KEY_LENGTH = 1023
-# Each value of a JSON text takes one of these marks; a part has one `{` and four `,`. A path and
-# a key may consist of them.
+# Each value of a JSON text takes one of these marks; a part has one `{` and four `,`. A path, a
+# key, an upload id and an endpoint may consist of them.
 _MARKS = (b"[", b"{", b",")
-_MAX_MARKS = 5 * MAX_PARTS + MAX_PATH_LENGTH + _MAX_KEY_LENGTH + 1000
+_MAX_MARKS = 5 * MAX_PARTS + MAX_PATH_LENGTH + _MAX_KEY_LENGTH + 3000
 
 Kind = Literal["upload", "download", "copy", "stream"]
 
@@ -53,6 +53,10 @@ def _from_decimal(value: object) -> object:
 
 Crc64 = Annotated[int, BeforeValidator(_from_decimal), Field(ge=0, le=_U64)]
 _Printable = r"^[\x21-\x7e]+$"
+# What OSS and those who speak like it give: hexadecimal digits, sometimes with a number of parts.
+ETAG = r"[A-Za-z0-9._+*/=:-]{1,256}"
+# Files can have times far beyond those that fit 64 bits of nanoseconds.
+_Time = Annotated[int, Field(ge=-(1 << 94), le=1 << 94)]
 _Count = Annotated[int, Field(ge=0, le=_U64)]
 
 
@@ -76,8 +80,8 @@ class SourceIdentity(_Model):
 
     path: Annotated[str, Field(max_length=MAX_PATH_LENGTH)]
     size: Annotated[int, Field(ge=0, le=MAX_OBJECT_SIZE)]
-    mtime_ns: Annotated[int, Field(ge=-_U64, le=_U64)]
-    ctime_ns: Annotated[int, Field(ge=-_U64, le=_U64)]
+    mtime_ns: _Time
+    ctime_ns: _Time
     inode: Annotated[int, Field(ge=0, le=(1 << 128) - 1)]
 
     def same_state(self, other: "SourceIdentity") -> bool:
@@ -93,7 +97,7 @@ class PartRecord(_Model):
 
     number: Annotated[int, Field(ge=1, le=MAX_PARTS)]
     size: Annotated[int, Field(ge=0, le=MAX_PART_SIZE)]
-    etag: Annotated[str, Field(min_length=1, max_length=256, pattern=_Printable)]
+    etag: Annotated[str, Field(pattern=f"^{ETAG}$")]
     crc64: Crc64
 
 

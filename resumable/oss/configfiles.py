@@ -19,6 +19,7 @@ from resumable.oss.endpoint import region_of
 _log = logging.getLogger("resumable")
 
 _MAX_SIZE = 1024 * 1024
+_MOST_LINES = 10_000
 _LONGEST_LINE = 2048  # a security token has about a thousand characters
 _MOST_SOURCES = 8  # profiles that one takes its values from, by way of one another
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -214,7 +215,8 @@ def _parse_ossutil(text: str, wanted: str | None) -> Values | str:
 def _sections(text: str) -> dict[str, Values] | None:
     """The sections by their names in lower case; None if it is no INI file."""
     # The parser's own pattern takes quadratic time for blanks in a line.
-    if any(len(line) > _LONGEST_LINE for line in text.splitlines()):
+    lines = text.splitlines()
+    if len(lines) > _MOST_LINES or any(len(line) > _LONGEST_LINE for line in lines):
         return None
     parser = _Ini()
     try:

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from urllib.parse import unquote
 
+from resumable.core.checkpoint import ETAG
 from resumable.core.headers import CALLBACK, COMPLETE_ALL
 from resumable.core.integrity import PartDigest
 from resumable.core.plan import MAX_PARTS
@@ -135,7 +136,7 @@ def read_parts_page(answer: Answer, marker: int) -> PartsPage:
     """Read a page. Its parts must ascend from the marker on, or paging could run in circles."""
     document = _document(answer, "ListPartsResult")
     try:
-        parts = tuple(_listed_part(part) for part in document.children("Part"))
+        parts = tuple(_listed_part(part, answer) for part in document.children("Part"))
         last = parts[-1].number if parts else marker
         next_marker = document.number("NextPartNumberMarker", default=last)
     except UnreadableXmlError as error:
@@ -143,7 +144,8 @@ def read_parts_page(answer: Answer, marker: int) -> PartsPage:
     numbers = [marker, *(part.number for part in parts)]
     ascending = all(a < b for a, b in pairwise(numbers))
     truncated = document.flag("IsTruncated")
-    if not ascending or last > MAX_PARTS or (truncated and next_marker < max(last, marker + 1)):
+    goes_on = not truncated or max(last, marker + 1) <= next_marker <= MAX_PARTS
+    if not ascending or last > MAX_PARTS or not goes_on:
         raise ProtocolError("ListParts: the parts do not ascend", request_id=answer.request_id)
     storage_class = document.text("StorageClass")
     return PartsPage(parts, truncated, next_marker, storage_class, answer.request_id)
@@ -311,12 +313,12 @@ def _document(answer: Answer, root: str) -> Document:
         ) from None
 
 
-def _listed_part(part: Document) -> ListedPart:
+def _listed_part(part: Document, answer: Answer) -> ListedPart:
     crc = part.text("HashCrc64ecma").strip()
     return ListedPart(
         number=part.number("PartNumber"),
         size=part.number("Size"),
-        etag=part.required("ETag").strip('"'),
+        etag=_checked_etag(answer, part.required("ETag")),
         crc64=parse_number(crc, "HashCrc64ecma") if crc else None,
         last_modified=_timestamp(part.text("LastModified")),
     )
@@ -334,8 +336,8 @@ def _etag(answer: Answer) -> str:
 
 
 def _checked_etag(answer: Answer, text: str) -> str:
-    etag = text.strip().strip('"')
-    if not re.fullmatch(r"[\x21-\x7e]{1,256}", etag):
+    etag = text.strip().removeprefix("W/").strip('"')
+    if not re.fullmatch(ETAG, etag):
         raise ProtocolError("the answer has no usable ETag", request_id=answer.request_id)
     return etag
 

@@ -31,6 +31,7 @@ from resumable.errors import (
     TransferCancelledError,
 )
 from resumable.oss.cancellation import Cancellation
+from resumable.oss.heads import BoundedAnswer
 from resumable.oss.messages import Answer, Payload, WireRequest
 
 # An answer that is read as a whole may take this many timeouts, however it trickles in.
@@ -98,38 +99,13 @@ class _BodyFailedError(Exception):
     """Passes through urllib3 untouched, unlike an OSError."""
 
 
-class _Lines:
-    """What the head of an answer is read from; it remembers the last line."""
-
-    def __init__(self, stream: Any) -> None:
-        self.close = stream.close
-        self.last = b""
-        self._readline: Callable[[int], bytes] = stream.readline
-
-    def readline(self, limit: int = -1) -> bytes:
-        self.last = self._readline(limit)
-        return self.last
-
-
-class _WholeHead(HTTPResponse):
-    """An answer whose head must end: http.client takes one that was cut off for a whole one."""
-
-    def begin(self) -> None:
-        stream: Any = self.fp
-        self.fp = lines = _Lines(stream)  # type: ignore[assignment]
-        try:
-            super().begin()
-        finally:
-            if self.fp is not None:
-                self.fp = stream
-        if not lines.last:
-            raise IncompleteRead(b"")
-
-
 class _Watched(urllib3.connection.HTTPConnection):
     """A connection that can be broken from outside, and that is patient while it sends."""
 
-    response_class = _WholeHead
+    def response_class(  # type: ignore[override]
+        self, sock: socket.socket, *_: object, method: str | None = None
+    ) -> HTTPResponse:
+        return BoundedAnswer(sock, method, _PATIENCE * _under_way.timeout)
 
     def _new_conn(self) -> socket.socket:
         exchange: _Exchange = _under_way.exchange

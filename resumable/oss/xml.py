@@ -10,6 +10,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 MAX_XML_SIZE = 8 * 1024 * 1024
 _MAX_TAGS = 32_768
 _MAX_TAG_SIZE = 512
+_NO_TAGS = (b"![CDATA[", b"!--")
 _MAX_DEPTH = 32
 _MAX_ATTRIBUTES = 256
 _MAX_NAMES = 64
@@ -127,7 +128,8 @@ def _check_tags(body: bytes) -> None:
     pieces = body.split(b"<", _MAX_TAGS + 1)
     if len(pieces) > _MAX_TAGS:
         raise UnreadableXmlError(f"more than {_MAX_TAGS} tags")
-    if any(len(piece.partition(b">")[0]) > _MAX_TAG_SIZE for piece in pieces[1:]):
+    tags = (piece for piece in pieces[1:] if not piece.startswith(_NO_TAGS))
+    if any(len(tag.partition(b">")[0]) > _MAX_TAG_SIZE for tag in tags):
         raise UnreadableXmlError(f"a tag of more than {_MAX_TAG_SIZE} bytes")
 
 

@@ -132,7 +132,8 @@ def abandon(
     cancellation = Cancellation()
     timer = threading.Timer(patience, cancellation.interrupt)
     timer.daemon = True
-    timer.start()
+    with suppress(RuntimeError):  # no more threads: then the limits of each request have to do
+        timer.start()
     try:
         _abort(bucket.under(Controls(cancellation)), key, upload_id, headers)
     except NoSuchUploadError:

@@ -260,7 +260,10 @@ class Ledger:
 
     def __enter__(self) -> Self:
         if self._file is not None:
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                _log.warning("the checkpoint is only written at the end: %s", error)
         return self
 
     def __exit__(

@@ -9,17 +9,14 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 
 from resumable.core.checkpoint import SourceIdentity
-from resumable.core.plan import Part
+from resumable.core.plan import MAX_OBJECT_SIZE, Part
+from resumable.core.ticks import until_next_tick
 from resumable.errors import InvalidArgumentError, LocalFileError, SourceChangedError
 
 # hashlib and the CRC library let go of the GIL for blocks of this size; larger ones only cost
 # memory and fall out of the processor's cache.
 BLOCK_SIZE = 256 * 1024
 
-# A file system stamps changes with its own clock, which ticks this often: two changes within one
-# tick cannot be told apart. Whole seconds are the stamps of the coarser ones.
-_FINE_TICK_NS = 20_000_000
-_COARSE_TICK_NS = 2_000_000_000
 # A file that is written to all the time never settles; that it changed shows later.
 _SETTLE_TRIES = 5
 
@@ -98,7 +95,7 @@ class SourceFile:
     def reader(self) -> Iterator["SourceReader"]:
         """Open the file for one thread."""
         try:
-            file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - closed below
+            file = open(self.path, "rb", buffering=0, opener=_open)  # noqa: SIM115 - closed below
         except FileNotFoundError:
             raise SourceChangedError(f"{self.path!r} is gone") from None
         except OSError as error:
@@ -220,15 +217,15 @@ def read_bounded(path: str, limit: int) -> bytes | None:
         raise LocalFileError.of(error, "opening", path) from None
     try:
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise LocalFileError(f"{path!r} is not a regular file")
-            return read_open(descriptor, limit + 1)
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            data = read_open(descriptor, limit + 1) if regular else b""
         finally:
             os.close(descriptor)
-    except LocalFileError:
-        raise
     except OSError as error:
         raise LocalFileError.of(error, "reading", path) from None
+    if not regular:
+        raise LocalFileError(f"{path!r} is not a regular file")
+    return data
 
 
 def read_open(descriptor: int, limit: int) -> bytes:
@@ -304,39 +301,33 @@ def remove(path: str) -> None:
         raise LocalFileError.of(error, "removing", path) from None
 
 
+def _open(path: str, flags: int) -> int:
+    """Open without waiting, should a pipe have come into the file's place."""
+    return os.open(path, flags | _NO_BLOCK)
+
+
 def _settled(path: str) -> SourceIdentity:
     """Identify a file once a later change to it is sure to get another time stamp."""
     try:
         found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise LocalFileError(f"{path!r} is not a regular file")
-        os.close(os.open(path, os.O_RDONLY | _BINARY))  # told now, before any request
+        if stat.S_ISREG(found.st_mode):
+            os.close(_open(path, os.O_RDONLY))  # told now, before any request
         for _ in range(_SETTLE_TRIES):
-            wait = _until_next_tick(found)
+            wait = until_next_tick(time.time_ns(), found.st_mtime_ns, found.st_ctime_ns)
             if not wait:
                 break
             time.sleep(wait)
             found = os.stat(path)
-        return _identity(path, found)
-    except LocalFileError:
-        raise
     except OSError as error:
         raise LocalFileError.of(error, "opening", path) from None
-
-
-def _until_next_tick(found: os.stat_result) -> float:
-    """Seconds until a change would get other time stamps than the file has."""
-    now = time.time_ns()
-    coarse = found.st_mtime_ns % 1_000_000_000 == 0
-    stamps = (
-        (found.st_mtime_ns, _COARSE_TICK_NS if coarse else _FINE_TICK_NS),
-        (found.st_ctime_ns, _FINE_TICK_NS),
-    )
-    waits = (tick - (now - stamp) for stamp, tick in stamps if 0 <= now - stamp < tick)
-    return max(waits, default=0) / 1e9
+    if not stat.S_ISREG(found.st_mode):
+        raise LocalFileError(f"{path!r} is not a regular file")
+    return _identity(path, found)
 
 
 def _identity(path: str, found: os.stat_result) -> SourceIdentity:
+    if found.st_size > MAX_OBJECT_SIZE:
+        raise InvalidArgumentError(f"{path!r} has {found.st_size} bytes; 48.8 TB at most")
     absolute = os.path.abspath(path).encode("utf-8", "backslashreplace").decode()
     return SourceIdentity(
         path=absolute,

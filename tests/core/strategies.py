@@ -2,7 +2,14 @@
 
 from hypothesis import strategies as st
 
-from resumable.core.checkpoint import Checkpoint, Destination, Kind, PartRecord, SourceIdentity
+from resumable.core.checkpoint import (
+    ETAG,
+    Checkpoint,
+    Destination,
+    Kind,
+    PartRecord,
+    SourceIdentity,
+)
 from resumable.core.plan import MAX_OBJECT_SIZE, MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, Plan
 from resumable.core.reconcile import ListedPart
 
@@ -42,7 +49,7 @@ records = st.builds(
     PartRecord,
     number=st.integers(1, MAX_PARTS),
     size=st.integers(0, MAX_PART_SIZE),
-    etag=printable(40),
+    etag=st.from_regex(ETAG, fullmatch=True),
     crc64=U64,
 )
 checkpoints = st.builds(

@@ -158,21 +158,19 @@ def test_file_of_more_values_than_the_most_parts_have_is_not_even_parsed(value: 
 def test_largest_checkpoint_can_be_read_again() -> None:
     largest = Checkpoint(
         kind="download",
-        destination=Destination(
-            endpoint="h" * 1024, bucket="b" * 255, key="\N{PARTY POPPER}" * 255 + "k" * 3
-        ),
-        upload_id="u" * 1024,
+        destination=Destination(endpoint="," * 1024, bucket="," * 255, key="{" * 1023),
+        upload_id="," * 1024,
         file=SourceIdentity(
             path="[" * MAX_PATH_LENGTH,
             size=MAX_OBJECT_SIZE,
-            mtime_ns=-U64,
-            ctime_ns=-U64,
+            mtime_ns=-(1 << 94),
+            ctime_ns=-(1 << 94),
             inode=(1 << 128) - 1,
         ),
         part_size=MAX_PART_SIZE,
         headers_digest="0" * 64,
         parts=tuple(
-            PartRecord(number=number, size=MAX_PART_SIZE, etag="E" * 256, crc64=U64)
+            PartRecord(number=number, size=MAX_PART_SIZE, etag="/" * 256, crc64=U64)
             for number in range(1, MAX_PARTS + 1)
         ),
     )
@@ -230,10 +228,10 @@ BOUNDS: dict[str, tuple[tuple[str, ...], object, object]] = {
     # where: the last value that is taken, and the next one, which is not
     "file size, least": (("file", "size"), 0, -1),
     "file size, most": (("file", "size"), MAX_OBJECT_SIZE, MAX_OBJECT_SIZE + 1),
-    "mtime, least": (("file", "mtime_ns"), -U64, -U64 - 1),
-    "mtime, most": (("file", "mtime_ns"), U64, U64 + 1),
-    "ctime, least": (("file", "ctime_ns"), -U64, -U64 - 1),
-    "ctime, most": (("file", "ctime_ns"), U64, U64 + 1),
+    "mtime, least": (("file", "mtime_ns"), -(1 << 94), -(1 << 94) - 1),
+    "mtime, most": (("file", "mtime_ns"), 1 << 94, (1 << 94) + 1),
+    "ctime, least": (("file", "ctime_ns"), -(1 << 94), -(1 << 94) - 1),
+    "ctime, most": (("file", "ctime_ns"), 1 << 94, (1 << 94) + 1),
     "inode, least": (("file", "inode"), 0, -1),
     "inode, most": (("file", "inode"), (1 << 128) - 1, 1 << 128),
     "path": (("file", "path"), "p" * MAX_PATH_LENGTH, "p" * (MAX_PATH_LENGTH + 1)),
@@ -256,6 +254,7 @@ BOUNDS: dict[str, tuple[tuple[str, ...], object, object]] = {
     "size of a part, most": (("parts", "size"), MAX_PART_SIZE, MAX_PART_SIZE + 1),
     "ETag, shortest": (("parts", "etag"), "E", ""),
     "ETag, longest": (("parts", "etag"), "E" * 256, "E" * 257),
+    "ETag, characters": (("parts", "etag"), "0f._+*/=:-", "0f,"),
     "CRC-64, least": (("parts", "crc64"), "0", "-0"),
     "CRC-64, most": (("parts", "crc64"), str(U64), str(U64 + 1)),
 }

@@ -148,12 +148,14 @@ class _Observed:
         folder, name = os.path.split(path)
         return _ROLES.get(name) if folder == self._folder else None
 
-    def open(self, path: str, mode: str, buffering: int = -1) -> FileIO:
+    def open(
+        self, path: str, mode: str, buffering: int, opener: Callable[[str, int], int]
+    ) -> FileIO:
         """Stand in for the `open` of the module that reads the source."""
         assert (mode, buffering) == ("rb", 0)
 
         def go() -> FileIO:
-            file = _WatchedFile(path)
+            file = _WatchedFile(path, opener=opener)
             file.observed = self
             return file
 

@@ -247,10 +247,11 @@ def _wrong_next(bucket: Bucket, key: str, file: Path, setup: Setup, data: bytes)
         return
     if content(bucket, key) != data:
         yield "the next run made a wrong object"
-    beside = {path.name for path in file.parent.iterdir()} - {NAME, f"{NAME}.cp.bad"}
+    aside = {f"{NAME}.cp.bad"} if setup.found == "torn" else set()
+    beside = {path.name for path in file.parent.iterdir()} - {NAME} - aside
     if beside:
         yield f"left beside the file after success: {sorted(beside)}"
-    if setup.found != "torn" and (left := open_uploads(bucket, key)):
+    if left := open_uploads(bucket, key):
         yield f"uploads left at the server: {left}"
 
 

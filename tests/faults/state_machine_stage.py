@@ -1,12 +1,13 @@
 """What the stories of the state machine share, and the values in which they are told."""
 
 import os
+import socket
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +70,8 @@ class Trouble:
 
 
 CALM = Trouble()
+# What a faulty server tells for an ETag, be it on the record then.
+WRONG_ETAG = "0123456789ABCDEF0123456789ABCDEF"
 IDLE = "idle"
 
 
@@ -161,6 +164,13 @@ class Stage:
     def settle(self, before: set[threading.Thread]) -> None:
         """Wait until the server has done with all later connections, those of the dead too."""
         self.hurried.close()
+        # It takes connections in their order: after this one it has a thread for each of theirs.
+        with socket.create_connection((self.server.host, self.server.port)) as last:
+            last.settimeout(_LONGEST_SETTLING)
+            last.sendall(b"GET / HTTP/1.1\r\nhost: settling\r\nconnection: close\r\n\r\n")
+            with suppress(OSError):
+                while last.recv(4096):
+                    continue
         deadline = time.monotonic() + _LONGEST_SETTLING
         while (later := self.connections() - before) and time.monotonic() < deadline:
             for thread in later:

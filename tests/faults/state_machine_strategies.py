@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.faults.state_machine_stage import SHORT_TIMEOUT, How, Trouble
+from tests.faults.state_machine_stage import SHORT_TIMEOUT, WRONG_ETAG, How, Trouble
 from tests.support import PART
 
 sizes = st.builds(
@@ -66,7 +66,7 @@ _EFFECTS: tuple[dict[str, Any], ...] = (
     {"stall_answer": 0.02},
     {"answer": {"headers": {"x-oss-hash-crc64ecma": "1"}}},
     {"answer": {"headers": {"x-oss-hash-crc64ecma": None}}},
-    {"answer": {"headers": {"ETag": '"0123456789ABCDEF0123456789ABCDEF"'}}},
+    {"answer": {"headers": {"ETag": f'"{WRONG_ETAG}"'}}},
     {"answer": {"headers": {"ETag": None}}},
     {"answer": {"body": "<rubbish"}},
     {"answer": {"status": 500}},

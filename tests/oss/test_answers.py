@@ -105,6 +105,13 @@ def test_answer_that_ends_with_the_connection_is_understood(serve: Serve, connec
     assert bucket.list_parts("k", "U").parts == ()
 
 
+def test_head_of_more_than_a_hundred_lines_is_read(serve: Serve, connect: Connect) -> None:
+    metadata = {f"x-oss-meta-{number}": str(number) for number in range(400)}
+    bucket = connect(serve(once(answer(200, headers={"ETag": '"E"', **metadata}))))
+    found = bucket.head_object("k").metadata
+    assert found == {str(number): str(number) for number in range(400)}
+
+
 def test_interim_answer_is_passed_over(serve: Serve, connect: Connect) -> None:
     bucket = connect(serve(answering(b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200, LIST))))
     assert bucket.list_parts("k", "U").parts == ()

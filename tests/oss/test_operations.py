@@ -297,6 +297,11 @@ def test_row_is_read() -> None:
     assert (got.is_truncated, got.next_marker, got.request_id) == (False, 3, "REQ")
 
 
+def test_marker_beyond_the_last_part_number_there_is_ends_the_paging() -> None:
+    with pytest.raises(ProtocolError, match="do not ascend"):
+        operations.read_parts_page(page(row(3), marker=20_000, truncated="true"), 0)
+
+
 @pytest.mark.parametrize("time", ["", "yesterday", "2024-13-01T00:00:00Z"])
 def test_row_needs_neither_a_crc64_nor_a_time(time: str) -> None:
     got = operations.read_parts_page(page(row(1, LastModified=time)), 0)

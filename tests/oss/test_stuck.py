@@ -143,6 +143,36 @@ def test_answer_that_trickles_in_for_ever_is_a_timeout(serve: Serve, connect: Co
     assert time.monotonic() - began < 5
 
 
+ENDLESS = {
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a status line": (b"HTTP/1.1 200 ", b"x"),
+    "a header": (b"HTTP/1.1 200 OK\r\nA: ", b"x"),
+    "trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n"),
+    "the size of a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_lines_of_an_answer_that_trickle_in_for_ever_are_a_timeout(
+    serve: Serve, connect: Connect, what: str
+) -> None:
+    begin, again = ENDLESS[what]
+    pause = threading.Event()
+
+    def trickles(peer: Peer) -> None:
+        peer.request()
+        peer.send(begin)
+        for _ in range(1000):
+            peer.send(again)
+            pause.wait(0.02)
+
+    began = time.monotonic()
+    with pytest.raises(NetworkError) as failed:
+        connect(serve(trickles), timeout=0.1).list_parts("k", "U")
+    assert failed.value.retryable
+    assert time.monotonic() - began < 5
+
+
 def test_refused_connection_is_told_as_one(serve: Serve, connect: Connect) -> None:
     server = serve(never_answers)
     server.close()

@@ -146,6 +146,11 @@ def test_what_would_take_long_to_parse_is_refused(what: str) -> None:
         parse(make(bound + 2))
 
 
+def test_long_text_may_be_character_data_and_a_comment_may_be_long() -> None:
+    body = b"<R><!-- %s --><M><![CDATA[%s]]></M></R>" % (b"x" * 5000, b"<&" * 500)
+    assert parse(body).text("M") == "<&" * 500
+
+
 def test_thousand_uploads_with_the_longest_keys_are_read() -> None:
     upload = (
         b"<Upload><Key>%s</Key><UploadId>%s</UploadId><StorageClass>Standard</StorageClass>"

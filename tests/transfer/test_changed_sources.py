@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, SourceChangedError
+from resumable import Bucket, LocalFileError, SourceChangedError
 from resumable.server import LocalServer
 from tests.support import KIB, MIB, PART, make_file, parts_sent, random_bytes, requests
 
@@ -280,3 +280,18 @@ def test_source_changed_during_put_object_makes_no_object(
         with pytest.raises(SourceChangedError):
             run.result()
     assert not exists(bucket)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_any_more_is_told_and_keeps_nobody_waiting(
+    server: LocalServer, bucket: Bucket, folder: Path, make: Callable[[Path], None]
+) -> None:
+    file = make_file(folder, SIZE)
+    server.faults.add(fault("InitiateMultipartUpload", gate("begun", at="after")))
+    with under_way(server, lambda: upload(bucket, file)) as running:
+        server.faults.wait_reached("begun")
+        file.unlink()
+        make(file)
+        server.faults.release("begun")
+    with pytest.raises((SourceChangedError, LocalFileError)):
+        running.result()

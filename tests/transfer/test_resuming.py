@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from resumable import (
     CheckpointError,
     ListedPart,
     NoSuchUploadError,
+    ProtocolError,
     ServerError,
     upload_file,
 )
@@ -370,3 +372,18 @@ def test_resuming_2500_parts_takes_three_lists(
         upload(bucket, file)
     assert requests(server) == {"ListParts": 3, "CompleteMultipartUpload": 1}
     assert len(recorded(file)) == 2500
+
+
+def test_listed_etag_that_no_record_can_hold_is_a_typed_error(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = interrupted(server, bucket, file, parts=2)
+    checkpoint_path(file).unlink()
+    listed = [replace(part, etag="a b") for part in bucket.list_parts(KEY, upload_id).parts]
+    body = {"answer": {"body": list_parts_body(listed)}}
+    server.faults.add(fault("ListParts", body, times=None))
+    with pytest.raises(ProtocolError, match="ETag"):
+        upload(bucket, file, upload_id=upload_id)
+    server.faults.clear()
+    assert upload(bucket, file, upload_id=upload_id).parts_reused == 2

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from resumable import Bucket, InvalidArgumentError
+from resumable.core.plan import MAX_OBJECT_SIZE
 from resumable.transfer.files import SourceFile
 from tests.support import make_file
+
+from .steps import SIZE, upload
 
 
 def test_file_that_is_written_to_all_the_time_is_taken_as_it_was_last_seen(
@@ -29,3 +33,22 @@ def test_file_that_is_written_to_all_the_time_is_taken_as_it_was_last_seen(
     assert not source.was_touched()
     os.utime(file, ns=(0, seen[-1] + 1))
     assert source.was_touched()
+
+
+def test_file_of_a_time_far_away_is_uploaded(bucket: Bucket, folder: Path) -> None:
+    file = make_file(folder, SIZE)
+    os.utime(file, ns=(0, 10**20))
+    if file.stat().st_mtime_ns != 10**20:
+        pytest.skip("this file system has no such times")
+    upload(bucket, file)
+
+
+def test_file_larger_than_any_object_is_refused_at_once(bucket: Bucket, folder: Path) -> None:
+    file = folder / "sparse"
+    file.touch()
+    try:
+        os.truncate(file, MAX_OBJECT_SIZE + 1)
+    except OSError:
+        pytest.skip("this file system has no such files")
+    with pytest.raises(InvalidArgumentError, match="at most"):
+        upload(bucket, file)

@@ -227,8 +227,9 @@ class Oracle:
         assert found is not None
         record, data = found
         told = (result.crc64, result.etag, result.bytes_sent + result.bytes_reused)
-        etag = WRONG_ETAG if result.etag == WRONG_ETAG else record.etag.strip('"')
-        there = (record.crc64, etag, len(data))
+        # It is told as the server tells it, be it wrong or missing.
+        lied = result.etag in ("", WRONG_ETAG)
+        there = (record.crc64, result.etag if lied else record.etag.strip('"'), len(data))
         self._promise(told == there, f"the result {told} is not what is there, {there}: {result}")
         debt = before.debt
         if debt is None:

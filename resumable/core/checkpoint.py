@@ -57,7 +57,6 @@ _Printable = r"^[\x21-\x7e]+$"
 ETAG = r"[A-Za-z0-9._+*/=:-]{1,256}"
 # Files can have times far beyond those that fit 64 bits of nanoseconds.
 _Time = Annotated[int, Field(ge=-(1 << 94), le=1 << 94)]
-_Count = Annotated[int, Field(ge=0, le=_U64)]
 
 
 class _Model(BaseModel):

@@ -194,7 +194,7 @@ def play(stage: Stage, setup: Setup, fault: DiskFault, tally: Tally) -> bool:
     if asked > usual + MOST_REQUESTS_MORE:
         wrong.append(f"{asked} requests, without a fault {usual}")
     wrong += [f"left open: {path}" for path in leaked]
-    wrong += _wrong_next(stage.bucket, key, file, setup, data)
+    wrong += wrong_next(stage.bucket, key, file, setup, data)
     told = f"{setup}; {fault}; struck {injector.hits[:3]}; ended: {ended}"
     tally.problems += [f"{what}\n  {told}" for what in wrong]
     return True
@@ -240,7 +240,8 @@ def _open_files(folder: Path) -> Counter[str]:
     return Counter({path: n for path, n in found.items() if path.startswith(str(folder))})
 
 
-def _wrong_next(bucket: Bucket, key: str, file: Path, setup: Setup, data: bytes) -> Iterator[str]:
+def wrong_next(bucket: Bucket, key: str, file: Path, setup: Setup, data: bytes) -> Iterator[str]:
+    """What is wrong once the same call is made again and nothing fails."""
     ended = run_upload(bucket, key, file, setup, PART_SIZE)
     if ended.error is not None or ended.is_stuck:
         yield f"the next run did not finish: {ended}"

@@ -29,7 +29,6 @@ from resumable.oss.transport import Transport
 from tests.crash.uploader import operation_of
 from tests.faults.disk import (
     LONGEST_RUN,
-    NAME,
     Call,
     DiskFault,
     Ended,
@@ -38,7 +37,7 @@ from tests.faults.disk import (
     observing,
     run_upload,
 )
-from tests.faults.disk_campaign import PART_SIZE, Stage, open_uploads
+from tests.faults.disk_campaign import PART_SIZE, Stage, wrong_next
 from tests.support import content, random_bytes
 
 _GROWTH = 70_001
@@ -285,7 +284,7 @@ def tell(stage: Stage, story: Story, tally: MoveTally) -> Mover:
     wrong = [*_wrong_end(ended, story), *_wrong_object(stage.bucket, key, moving, ended, tally)]
     if not file.exists():
         file.write_bytes(random_bytes(PART_SIZE, seed=story.seed))
-    wrong += _wrong_next(stage.bucket, key, file, story.setup)
+    wrong += wrong_next(stage.bucket, key, file, story.setup, file.read_bytes())
     tally.stories += 1
     tally.moves.update(made.split(" ")[0] for made in mover.made)
     tally.moments.update(made.partition(" ")[2] for made in mover.made)
@@ -320,21 +319,6 @@ def _wrong_object(
     tally.new += found != file.first
     if found not in file.states:
         yield f"a mixture: {len(found)} bytes that the file never was"
-
-
-def _wrong_next(bucket: Bucket, key: str, file: Path, setup: Setup) -> Iterator[str]:
-    ended = run_upload(bucket, key, file, setup, PART_SIZE)
-    if ended.error is not None or ended.is_stuck:
-        yield f"the next run did not finish: {ended}"
-        return
-    if content(bucket, key) != file.read_bytes():
-        yield "the next run made a wrong object"
-    aside = {f"{NAME}.cp.bad"} if setup.found == "torn" else set()
-    beside = {path.name for path in file.parent.iterdir()} - {NAME} - aside
-    if beside:
-        yield f"left beside the file after success: {sorted(beside)}"
-    if left := open_uploads(bucket, key):
-        yield f"uploads left at the server: {left}"
 
 
 def moments_of(stage: Stage, setup: Setup) -> list[str]:

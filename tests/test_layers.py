@@ -72,7 +72,9 @@ LAYERS: Mapping[str, Layer] = {
         ours=words("cli server errors version"), others=words("click rich"), public_names=True
     ),
     "__main__": Layer(ours=words("cli"), others=words("click")),
-    "": Layer(ours=words("core errors oss transfer version"), stdlib=words("logging")),
+    "": Layer(
+        ours=words("core errors oss transfer version"), stdlib=words("importlib logging typing")
+    ),
 }
 
 # What each layer may use of `os`; the layers that are not named may use all of it.

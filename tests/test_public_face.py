@@ -1,9 +1,13 @@
 """The public names: sorted, real, documented; and the error tree, drawn as it is."""
 
+import ast
 import copy
+import importlib
 import inspect
 import pickle
 import re
+import subprocess
+import sys
 from dataclasses import is_dataclass
 from pathlib import Path
 
@@ -46,6 +50,48 @@ def test_nothing_public_is_left_out_of_all() -> None:
         if not name.startswith("_") and not inspect.ismodule(value)
     }
     assert bound <= set(resumable.__all__)
+
+
+def test_names_come_from_where_type_checkers_see_them() -> None:
+    tree = ast.parse(Path(resumable.__file__).read_text(encoding="utf-8"))
+    seen = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(seen) == set(resumable.__all__)
+    for name, module in seen.items():
+        assert getattr(resumable, name) is getattr(importlib.import_module(module or ""), name)
+
+
+def test_names_can_be_completed_before_they_are_loaded() -> None:
+    assert set(resumable.__all__) <= set(dir(resumable))
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'uplaod_file'"):
+        getattr(resumable, "uplaod_file")  # noqa: B009 - a type checker would see it
+    assert not hasattr(resumable, "import_module")
+
+
+LOADED: dict[str, tuple[str, str]] = {
+    "the import": ("import resumable", "requests pydantic tenacity filelock dataclasses"),
+    "an error": ("from resumable import LocalFileError", "requests pydantic tenacity filelock"),
+    "the help": (
+        "from resumable.cli.app import app; app(['--help'], standalone_mode=False)",
+        "requests pydantic tenacity filelock sqlite3",
+    ),
+    "a transfer": ("from resumable import Bucket, upload_file", "tenacity asyncio click"),
+}
+
+
+@pytest.mark.parametrize(("code", "spared"), LOADED.values(), ids=LOADED)
+def test_nothing_is_loaded_that_is_not_needed(code: str, spared: str) -> None:
+    tell = f"import sys; print('loaded:', *(set({spared.split()}) & set(sys.modules)))"
+    command = [sys.executable, "-c", f"{code}\n{tell}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1].split() == ["loaded:"]
 
 
 @pytest.mark.parametrize("public", PUBLIC, ids=name_of)

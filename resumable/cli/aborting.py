@@ -1,5 +1,7 @@
 """`resumable abort`: the uploads of a key, or the one of a checkpoint, are given up."""
 
+from __future__ import annotations
+
 import os
 import re
 from itertools import takewhile

@@ -1,5 +1,7 @@
 """`resumable clean`: uploads that were begun long ago and never ended are given up."""
 
+from __future__ import annotations
+
 import time
 from collections import Counter
 from collections.abc import Iterator

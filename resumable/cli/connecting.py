@@ -1,5 +1,7 @@
 """The options that say where the bucket is and how to talk to it, the same for all commands."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar
@@ -10,7 +12,7 @@ import resumable
 
 _T = TypeVar("_T")
 
-Connect = Callable[[str], resumable.Bucket]
+Connect = Callable[[str], "resumable.Bucket"]
 
 
 def _placed(command: Callable[..., _T]) -> Callable[..., _T]:

@@ -1,5 +1,7 @@
 """`resumable cp`: a file to an object."""
 
+from __future__ import annotations
+
 import base64
 import dataclasses
 import json

@@ -1,5 +1,7 @@
 """What the exit codes of the commands mean to a script or a cron job."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 import resumable

@@ -1,5 +1,7 @@
 """Aborting uploads one by one: each is told of, and one that fails does not stop the others."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from datetime import datetime

@@ -1,5 +1,7 @@
 """The options of `cp` that say what the object will be like, and whom OSS tells of it."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, get_args, get_type_hints

@@ -1,5 +1,7 @@
 """`resumable parts`: what the server has of an unfinished upload."""
 
+from __future__ import annotations
+
 import json
 from typing import Literal
 

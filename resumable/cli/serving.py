@@ -5,8 +5,6 @@ from pathlib import Path
 import click
 
 from resumable.cli.parameters import ACCESS_KEY
-from resumable.server import Faults, LocalServer, RootInUseError
-from resumable.server import serve as serve_until_stopped
 
 
 @click.command()
@@ -61,6 +59,10 @@ def serve(  # noqa: PLR0913, PLR0917 - click hands them in, one an option
 
     The first line it prints is "listening on http://HOST:PORT".
     """
+    # No other command waits for it to be loaded.
+    from resumable.server import Faults, LocalServer, RootInUseError  # noqa: PLC0415
+    from resumable.server import serve as serve_until_stopped  # noqa: PLC0415
+
     try:
         server = LocalServer(
             root,

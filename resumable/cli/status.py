@@ -1,5 +1,7 @@
 """`resumable status`: what the checkpoint of a file holds."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 

@@ -1,5 +1,7 @@
 """`resumable uploads`: the multipart uploads that were begun and neither completed nor aborted."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from typing import Literal

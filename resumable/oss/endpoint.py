@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 from urllib.parse import quote, urlsplit
 
@@ -140,11 +141,13 @@ def region_of(endpoint: str) -> str | None:
         return None
 
 
+@lru_cache(maxsize=256)
 def encode_path(key: str) -> str:
     """Percent-encode a key: all but letters, digits, `-_.~` and `/`."""
     return quote(key, safe="/")
 
 
+@lru_cache(maxsize=1024)
 def encode_query(text: str) -> str:
     """Percent-encode one side of a query parameter: all but letters, digits and `-_.~`."""
     return quote(text, safe="")

@@ -1,12 +1,12 @@
 """The one retry policy: what is worth another try, when, and how often."""
 
+from __future__ import annotations
+
 import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, TypeVar
 
 from resumable.errors import (
     InvalidArgumentError,
@@ -15,6 +15,9 @@ from resumable.errors import (
     SourceChangedError,
     TransferCancelledError,
 )
+
+if TYPE_CHECKING:
+    import tenacity
 
 _log = logging.getLogger("resumable")
 _T = TypeVar("_T")
@@ -64,6 +67,25 @@ class RetryPolicy:
             sleep: Waits for so many seconds; it may raise to end it all.
             noticed: Told of each failure that is worth a retry.
         """
+        try:
+            return call()
+        except ResumableError as error:
+            if not worth_retrying(error):
+                raise
+            failure = error
+        return self._go_on(failure, call, sleep, noticed)
+
+    def _go_on(
+        self,
+        failure: ResumableError,
+        call: Callable[[], _T],
+        sleep: Callable[[float], None],
+        noticed: Callable[[ResumableError], None],
+    ) -> _T:
+        """What comes after a first try that failed."""
+        # It takes asyncio along, which a run without a failure has no use for.
+        import tenacity  # noqa: PLC0415
+
         tries = tenacity.Retrying(
             sleep=sleep,
             stop=self._should_stop,
@@ -73,7 +95,14 @@ class RetryPolicy:
             after=lambda state: _notice(state, noticed),
             reraise=True,
         )
-        return tries(call)
+        failed = [failure]
+
+        def after_the_first() -> _T:
+            if failed:
+                raise failed.pop()
+            return call()
+
+        return tries(after_the_first)
 
     def _should_stop(self, state: tenacity.RetryCallState) -> bool:
         too_late = state.idle_for + state.upcoming_sleep > self.give_up_after

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from resumable.oss import transport
+from resumable.oss import connections, transport
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import SECURITY_TOKEN, WireRequest
 from resumable.transfer import checkpoints, files
@@ -65,7 +65,7 @@ def _watch_checkpoints(tell: Callable[[str], object]) -> None:
 
 
 def _watch_requests(tell: Callable[[str], object]) -> None:
-    begin, connect = transport.Transport.open, transport._Watched._new_conn
+    begin, connect = transport.Transport.open, connections.Connection._new_conn
 
     @contextmanager
     def open_watched(
@@ -77,7 +77,7 @@ def _watch_requests(tell: Callable[[str], object]) -> None:
         with begin(self, request, cancellation) as answer:
             yield answer
 
-    def connect_watched(self: transport._Watched) -> socket.socket:
+    def connect_watched(self: connections.Connection) -> socket.socket:
         origin = _under_way.origin
         port = origin.port or {"http": 80, "https": 443}[origin.scheme]
         if (self.host, self.port) != (origin.hostname, port):
@@ -85,7 +85,7 @@ def _watch_requests(tell: Callable[[str], object]) -> None:
         return connect(self)
 
     transport.Transport.open = open_watched  # type: ignore[method-assign]
-    transport._Watched._new_conn = connect_watched  # type: ignore[method-assign]
+    connections.Connection._new_conn = connect_watched  # type: ignore[method-assign]
 
 
 def _tells_secret(request: WireRequest) -> bool:

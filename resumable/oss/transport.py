@@ -1,25 +1,15 @@
-"""One request, one answer: the only module that opens sockets, and that knows requests.
-
-It uses the transport adapter of requests and none of its session, which would follow redirects
-with the body and the security token, read ~/.netrc and proxy variables, keep cookies, and rewrite
-paths such as `a/../b` after they were signed.
-"""
+"""One request, one answer, and what it means if there is none."""
 
 import errno
 import os
-import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
-from typing import Any
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 
 from resumable.errors import (
     ConnectionFailedError,
@@ -31,153 +21,13 @@ from resumable.errors import (
     TransferCancelledError,
 )
 from resumable.oss.cancellation import Cancellation
-from resumable.oss.heads import BoundedAnswer
-from resumable.oss.messages import Answer, Payload, WireRequest
+from resumable.oss.connections import PATIENCE, Adapter, BodyFailedError, Exchange
+from resumable.oss.messages import Answer, WireRequest
 
-# An answer that is read as a whole may take this many timeouts, however it trickles in.
-_PATIENCE = 5
 _MAX_ANSWER = 16 * 1024 * 1024
 _READ_BLOCK = 256 * 1024
-_POOL_SIZE = 256  # as many as a transfer may have threads
-
-_SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-    # What the kernel holds but has not sent is little: otherwise, on a slow line, the wait for an
-    # answer would begin while megabytes of the body are still to be sent.
-    _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 256 * 1024))
-
-_under_way = threading.local()
-
-
-class _Exchange:
-    """A request under way: where its body failed, and how to break it from another thread."""
-
-    def __init__(self) -> None:
-        self.body_error: BaseException | None = None
-        self.body_done = True
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._broken = False
-
-    def attach(self, sock: socket.socket) -> None:
-        """Take note of the socket, also while it is being connected."""
-        with self._lock:
-            self._socket = sock
-            broken = self._broken
-        if broken:
-            raise ConnectionAbortedError(errno.ECONNABORTED, "broken off")
-
-    def break_off(self) -> None:
-        with self._lock:
-            self._broken = True
-            sock = self._socket
-        if sock is None:
-            return
-        try:
-            # Not the method of the TLS socket, which would tear its state down under the thread
-            # that is using it.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
-        except OSError:  # it is gone already, which is what was wanted
-            return
-
-    def blocks(self, body: Payload) -> Iterator[memoryview]:
-        """Hand out the body. An error of reading it must not look like one of the network."""
-        self.body_done = False
-        try:
-            yield from body.blocks()
-        except Exception as error:
-            self.body_error = error
-            raise _BodyFailedError from error
-        self.body_done = True
-
-
 # What may come up from below.
 _BELOW = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
-
-
-class _BodyFailedError(Exception):
-    """Passes through urllib3 untouched, unlike an OSError."""
-
-
-class _Watched(urllib3.connection.HTTPConnection):
-    """A connection that can be broken from outside, and that is patient while it sends."""
-
-    def response_class(  # type: ignore[override]
-        self, sock: socket.socket, *_: object, method: str | None = None
-    ) -> HTTPResponse:
-        return BoundedAnswer(sock, method, _PATIENCE * _under_way.timeout)
-
-    def _new_conn(self) -> socket.socket:
-        exchange: _Exchange = _under_way.exchange
-        try:
-            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            told = str(error) if isinstance(error, OSError) else "it cannot be a host"
-            raise urllib3.exceptions.NewConnectionError(self, told) from error
-        failed: OSError | None = None
-        for family, kind, protocol, _, address in found:
-            sock = socket.socket(family, kind, protocol)
-            try:
-                for option in _SOCKET_OPTIONS:
-                    sock.setsockopt(*option)
-                sock.settimeout(self.timeout)
-                exchange.attach(sock)
-                sock.connect(address)
-            except OSError as error:
-                sock.close()
-                failed = error
-            else:
-                return sock
-        raise failed or OSError(f"{self.host} has no address")
-
-    def connect(self) -> None:
-        super().connect()
-        _under_way.exchange.attach(self.sock)
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # kept open from an earlier request
-            _under_way.exchange.attach(self.sock)
-        super().request(*args, **kwargs)
-
-    def endheaders(self, *args: Any, **kwargs: Any) -> None:
-        super().endheaders(*args, **kwargs)
-        # urllib3 sends the body under the timeout for connecting, which is the shorter one.
-        self.sock.settimeout(_under_way.timeout)
-
-    def getresponse(self) -> Any:
-        if self.sock is None:  # urllib3 takes a broken pipe for a server that has answered
-            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection was lost")
-        answer = super().getresponse()
-        if not _under_way.exchange.body_done and self.sock is not None:
-            # The server answered before it had the whole body: it would take the next request
-            # for the rest. The answer keeps its own hold on the socket and can still be read.
-            self.sock.close()
-            self.sock = None
-        return answer
-
-
-class _WatchedTls(_Watched, urllib3.connection.HTTPSConnection):
-    """The same over TLS."""
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Watched
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _WatchedTls
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter, sending the target exactly as it was signed."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-
-    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:  # noqa: ARG002
-        target: str = request.signed_target  # type: ignore[attr-defined]
-        return target
 
 
 class Transport:
@@ -197,7 +47,7 @@ class Transport:
 
     def _connect(self) -> None:
         self._process = os.getpid()
-        self._adapter = _Adapter(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
+        self._adapter = Adapter()
 
     def close(self) -> None:
         """Close the connections that are idle."""
@@ -222,37 +72,26 @@ class Transport:
             NetworkError: there was no answer.
             TransferCancelledError: the cancellation was thrown.
         """
-        exchange = _Exchange()
+        exchange = Exchange()
         with cancellation.interruptible(exchange.break_off):
             response = self._start(request, exchange, cancellation)
             try:
-                yield OpenAnswer(response, cancellation, _PATIENCE * self._timeouts[1])
+                yield OpenAnswer(response.raw, cancellation, PATIENCE * self._timeouts[1])
             finally:
                 # A connection whose answer was read to its end is back in the pool by now.
                 response.close()
 
     def _start(
-        self, request: WireRequest, exchange: _Exchange, cancellation: Cancellation
+        self, request: WireRequest, exchange: Exchange, cancellation: Cancellation
     ) -> requests.Response:
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        prepared.url = request.origin + request.target
-        prepared.headers = CaseInsensitiveDict(_as_utf8(request.headers))
-
-        prepared.signed_target = request.target  # type: ignore[attr-defined]
-        if request.body is not None and request.body.size:
-            prepared.body = exchange.blocks(request.body)  # type: ignore[assignment]
-        _under_way.exchange, _under_way.timeout = exchange, self._timeouts[1]
         if self._process != os.getpid():
             # A forked child has its parent's connections: they would get each other's answers.
             self._connect()
         try:
-            return self._adapter.send(
-                prepared, stream=True, timeout=self._timeouts, verify=self._verify
-            )
+            return self._adapter.start(request, exchange, self._timeouts, self._verify)
         except _BELOW as error:
             failure: BaseException = _told(error, cancellation)
-        except _BodyFailedError:
+        except BodyFailedError:
             failure = exchange.body_error or AssertionError("a body failed without an error")
         # Raised out here so that it does not carry the request, and with it the signature, along.
         raise failure
@@ -262,13 +101,14 @@ class OpenAnswer:
     """An answer whose body is still on the wire."""
 
     def __init__(
-        self, response: requests.Response, cancellation: Cancellation, patience: float
+        self, raw: urllib3.response.HTTPResponse, cancellation: Cancellation, patience: float
     ) -> None:
         self._patience = patience
-        self.status = response.status_code
-        self.headers = {name.lower(): _as_text(value) for name, value in response.headers.items()}
-        self._raw: urllib3.response.HTTPResponse = response.raw
+        self._raw = raw
         self._cancellation = cancellation
+        self.status = raw.status
+        # Taken by name, a header that came several times is one.
+        self.headers = {name.lower(): _as_text(raw.headers[name]) for name in raw.headers}
 
     def whole(self) -> Answer:
         """The answer with all of its body, which must be of a size that OSS gives.
@@ -304,11 +144,6 @@ class OpenAnswer:
         except (*_BELOW, ValueError) as error:  # a chunk of negative size is a ValueError
             failure = _told(error, self._cancellation)
         raise failure
-
-
-def _as_utf8(headers: Mapping[str, str]) -> Any:
-    """Headers as the bytes that were signed; http.client would make latin-1 of text."""
-    return {name: value.encode() for name, value in headers.items()}
 
 
 def _as_text(value: str) -> str:

@@ -21,8 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from resumable import Bucket, ResumableError, RetryPolicy, upload_file
 from resumable.oss.cancellation import Cancellation
+from resumable.oss.connections import Connection
 from resumable.oss.messages import Answer, WireRequest
-from resumable.oss.transport import Transport, _Watched
+from resumable.oss.transport import Transport
 from resumable.transfer import checkpoints, files
 from tests import canary
 
@@ -135,7 +136,7 @@ def _arm_system_call(point: KillPoint) -> None:
 
 
 def _arm_request(point: KillPoint) -> None:
-    real_send, real_getresponse = Transport.send, _Watched.getresponse
+    real_send, real_getresponse = Transport.send, Connection.getresponse
     calls, under_way = count(1), threading.local()
 
     def send(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
@@ -148,7 +149,7 @@ def _arm_request(point: KillPoint) -> None:
             _die()
         return answer
 
-    def getresponse(self: _Watched) -> object:
+    def getresponse(self: Connection) -> object:
         if under_way.hit and point.moment == "answered":
             select.select([self.sock], [], [])
         if under_way.hit and point.moment in ("sent", "answered"):
@@ -156,7 +157,7 @@ def _arm_request(point: KillPoint) -> None:
         return real_getresponse(self)
 
     Transport.send = send  # type: ignore[method-assign]
-    _Watched.getresponse = getresponse  # type: ignore[method-assign]
+    Connection.getresponse = getresponse  # type: ignore[method-assign]
 
 
 def run_of(headers: Mapping[str, str]) -> int:

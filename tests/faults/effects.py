@@ -19,8 +19,9 @@ from typing import Any, NoReturn, cast
 import filelock._unix
 
 from resumable.oss.cancellation import Cancellation
+from resumable.oss.connections import Connection
 from resumable.oss.messages import Answer, WireRequest
-from resumable.oss.transport import Transport, _Watched
+from resumable.oss.transport import Transport
 from resumable.transfer import checkpoints, files
 from tests.crash.uploader import KillPoint, operation_of
 
@@ -62,7 +63,7 @@ def put_around(around: Around) -> None:
 def put_around_meanwhile(around: Around) -> Iterator[None]:
     """The same until the context ends."""
     seen = [vars(module)["os"] for module in _SEES_OS]
-    send, getresponse = Transport.send, _Watched.getresponse
+    send, getresponse = Transport.send, Connection.getresponse
     put_around(around)
     try:
         yield
@@ -70,7 +71,7 @@ def put_around_meanwhile(around: Around) -> Iterator[None]:
         for module, before in zip(_SEES_OS, seen, strict=True):
             vars(module)["os"] = before
         Transport.send = send  # type: ignore[method-assign]
-        _Watched.getresponse = getresponse  # type: ignore[method-assign]
+        Connection.getresponse = getresponse  # type: ignore[method-assign]
 
 
 def _around_call(name: str, real: Callable[..., Any], around: Around) -> Callable[..., Any]:
@@ -89,7 +90,7 @@ def _write_half(write: Callable[..., object], descriptor: object, data: object) 
 
 
 def _put_around_requests(around: Around) -> None:
-    real_send, real_getresponse = Transport.send, _Watched.getresponse
+    real_send, real_getresponse = Transport.send, Connection.getresponse
     thread = threading.local()
 
     def send(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
@@ -102,13 +103,13 @@ def _put_around_requests(around: Around) -> None:
 
         return cast(Answer, around(Effect(operation_of(request), (request,), half), do))
 
-    def getresponse(self: _Watched) -> object:
+    def getresponse(self: Connection) -> object:
         if getattr(thread, "dies", False):  # all of it is out, and nobody waits for the answer
             die()
         return real_getresponse(self)
 
     Transport.send = send  # type: ignore[method-assign]
-    _Watched.getresponse = getresponse  # type: ignore[method-assign]
+    Connection.getresponse = getresponse  # type: ignore[method-assign]
 
 
 def dying_at(point: KillPoint) -> Around:

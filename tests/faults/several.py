@@ -20,7 +20,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Literal, Self
 
 from resumable import ResumableError
-from resumable.oss import transport
+from resumable.oss import connections, transport
 from resumable.transfer import checkpoints, files
 from resumable.transfer.upload import upload_file
 from tests import canary
@@ -221,7 +221,7 @@ def _arm(point: int) -> None:
     for owner, name in (
         (transport.Transport, "_start"),  # the request, up to the head of its answer
         (transport.Transport, "send"),  # its whole answer
-        (transport._Watched, "endheaders"),  # its body on the wire
+        (connections.Connection, "endheaders"),  # its body on the wire
     ):
         setattr(owner, name, countdown.around(getattr(owner, name)))
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, PartNotSequentialError
-from resumable.server import LocalServer
 from tests.faults.state_machine import campaign
 from tests.faults.state_machine_bugs import BUGS, Bug
+from tests.faults.state_machine_meddling import Meddler
+from tests.faults.state_machine_oracle import Oracle
 from tests.faults.state_machine_stage import Stage, folder_in_memory
-from tests.support import PART, make_file, random_bytes
-from tests.transfer.steps import KEY, SIZE, fault, open_uploads, refused, upload
+from tests.faults.state_machine_world import World
+from tests.support import PART
 
 # Whichever comes first.
 _STEPS, _SECONDS = 500, 10.0
@@ -50,22 +50,12 @@ def test_broken_package_is_noticed(
         number += 1
 
 
-def test_wrong_word_that_an_upload_is_gone_leaves_nothing_though_the_object_is_there(
-    server: LocalServer, bucket: Bucket, folder: Path
+def test_meddling_does_not_wait_for_a_checkpoint_where_a_newer_release_has_one(
+    stage: Stage,
 ) -> None:
-    file = make_file(folder, SIZE)
-    upload(bucket, file)
-    server.faults.add(fault("UploadPart", refused(404, "NoSuchUpload"), skip=3))
-    upload(bucket, file)
-    assert open_uploads(bucket) == []
-
-
-def test_advice_to_upload_without_the_upload_id_is_followed_with_success(
-    server: LocalServer, bucket: Bucket, folder: Path
-) -> None:
-    file = make_file(folder, SIZE)
-    upload_id = bucket.init_multipart_upload(KEY, sequential=True).upload_id
-    bucket.upload_part(KEY, upload_id, 3, random_bytes(PART, 7))
-    with pytest.raises(PartNotSequentialError, match="upload without upload_id="):
-        upload(bucket, file, upload_id=upload_id)
-    upload(bucket, file)
+    world = World(stage)
+    meddler = Meddler(world, Oracle(world))
+    meddler.write(3 * PART)
+    world.checkpoint.write_bytes(b'{"version":9}')
+    assert meddler.keep_copy()
+    assert world.recorded() is not None

@@ -10,7 +10,7 @@ import pytest
 
 from resumable import Bucket, InvalidArgumentError
 from resumable.core.integrity import crc64
-from resumable.oss.transport import _Exchange
+from resumable.oss.connections import Exchange
 from resumable.server import LocalServer
 
 from .conftest import Connect, Serve
@@ -96,7 +96,7 @@ def test_lack_of_descriptors_is_told_as_one_of_this_machine(server: LocalServer)
 
 def test_breaking_off_what_is_over_already_does_no_harm() -> None:
     ours, theirs = socket.socketpair()
-    exchange = _Exchange()
+    exchange = Exchange()
     exchange.attach(ours)
     ours.close()
     theirs.close()

@@ -28,6 +28,7 @@ from .steps import (
     beside,
     fault,
     gate,
+    open_uploads,
     recorded,
     refused,
     under_way,
@@ -301,3 +302,13 @@ def test_every_call_of_an_upload_is_tried_again(
     assert requests(server)["InitiateMultipartUpload"] == 3
     assert requests(server)["CompleteMultipartUpload"] == 3
     assert parts_sent(server.log) == ALL
+
+
+def test_wrong_word_that_an_upload_is_gone_leaves_nothing_though_the_object_is_there(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload(bucket, file)
+    server.faults.add(fault("UploadPart", refused(404, "NoSuchUpload"), skip=3))
+    upload(bucket, file)
+    assert open_uploads(bucket) == []

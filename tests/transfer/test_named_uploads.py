@@ -10,6 +10,7 @@ from resumable import (
     CheckpointError,
     InvalidArgumentError,
     NoSuchUploadError,
+    PartNotSequentialError,
 )
 from resumable.server import LocalServer
 from tests.support import KIB, PART, content, make_file, parts_sent, random_bytes, requests
@@ -252,3 +253,14 @@ def test_upload_that_was_completed_is_told_as_the_call_would_have_cut_it(
     bucket.complete_multipart_upload(KEY, upload_id, complete_all=True)
     result = upload(bucket, file, upload_id=upload_id, part_size=200 * KIB)
     assert (result.part_size, result.parts_total) == (200 * KIB, 3)
+
+
+def test_advice_to_upload_without_the_upload_id_is_followed_with_success(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = bucket.init_multipart_upload(KEY, sequential=True).upload_id
+    bucket.upload_part(KEY, upload_id, 3, random_bytes(PART, 7))
+    with pytest.raises(PartNotSequentialError, match="upload without upload_id="):
+        upload(bucket, file, upload_id=upload_id)
+    upload(bucket, file)

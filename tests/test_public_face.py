@@ -82,7 +82,7 @@ LOADED: dict[str, tuple[str, str]] = {
         "from resumable.cli.app import app; app(['--help'], standalone_mode=False)",
         "requests pydantic tenacity filelock sqlite3",
     ),
-    "a transfer": ("from resumable import Bucket, upload_file", "tenacity asyncio click"),
+    "a transfer": ("from resumable import Bucket, upload_file", "tenacity pydantic click"),
 }
 
 

@@ -83,8 +83,11 @@ class RetryPolicy:
         noticed: Callable[[ResumableError], None],
     ) -> _T:
         """What comes after a first try that failed."""
-        # It takes asyncio along, which a run without a failure has no use for.
-        import tenacity  # noqa: PLC0415
+        try:
+            # It takes asyncio along, which a run without a failure has no use for.
+            import tenacity  # noqa: PLC0415
+        except (ImportError, OSError):  # there is not even an open file left
+            raise failure from None
 
         tries = tenacity.Retrying(
             sleep=sleep,

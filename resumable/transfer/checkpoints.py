@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -22,7 +23,6 @@ from resumable.core.checkpoint import (
     CheckpointFromFutureError,
     CheckpointUnreadableError,
     PartRecord,
-    decode,
     encode,
 )
 from resumable.core.plan import Plan
@@ -129,7 +129,7 @@ class CheckpointFile:
         if data is None:
             return None
         try:
-            return decode(data)
+            return decoded(data)
         except CheckpointFromFutureError as error:
             raise CheckpointError(
                 f"the checkpoint {self.path!r} was written by a newer release ({error})",
@@ -207,6 +207,22 @@ class CheckpointFile:
         except LocalFileError:
             told = None
         return told or "another process"
+
+
+def decoded(data: bytes) -> Checkpoint:
+    """Read the bytes of a checkpoint file.
+
+    Raises:
+        CheckpointFromFutureError: a newer version wrote it.
+        CheckpointUnreadableError: it is anything else than a whole, valid checkpoint.
+        CheckpointError: what reads it cannot be loaded, for want of open files or the like.
+    """
+    try:
+        # It takes pydantic along, which a first upload has no use for.
+        from resumable.core.checkpoint_reading import decode  # noqa: PLC0415
+    except (ImportError, OSError) as error:
+        raise CheckpointError(f"what reads checkpoints cannot be loaded: {error}") from None
+    return decode(data)
 
 
 class _ForeignLockError(Exception):
@@ -328,7 +344,7 @@ class Ledger:
                     return
                 self._unwritten = False
             parts = tuple(self.records())
-            self._file.save(self._begun.model_copy(update={"parts": parts}))
+            self._file.save(replace(self._begun, parts=parts))
 
     def _write_on(self) -> None:
         while True:

@@ -8,10 +8,9 @@ from resumable.core.checkpoint import (
     CheckpointFromFutureError,
     CheckpointUnreadableError,
     SourceIdentity,
-    decode,
 )
 from resumable.errors import CheckpointError, LocalFileError
-from resumable.transfer.checkpoints import checkpoint_path_of
+from resumable.transfer.checkpoints import checkpoint_path_of, decoded
 from resumable.transfer.files import absolute, identify, read_bounded
 
 
@@ -69,7 +68,7 @@ def read_checkpoint(
         data = read_bounded(path, MAX_CHECKPOINT_SIZE)
         if data is None:
             return None
-        checkpoint = decode(data)
+        checkpoint = decoded(data)
     except (LocalFileError, CheckpointFromFutureError, CheckpointUnreadableError) as error:
         raise CheckpointError(f"the checkpoint {path!r} cannot be read: {error}") from None
     numbers = sorted(part.number for part in checkpoint.parts)

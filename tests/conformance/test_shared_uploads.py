@@ -9,7 +9,13 @@ import pytest
 
 import resumable
 from resumable import Bucket, UploadResult
-from resumable.core.checkpoint import Checkpoint, Destination, decode, encode, headers_digest
+from resumable.core.checkpoint import (
+    Checkpoint,
+    Destination,
+    encode,
+    headers_digest,
+)
+from resumable.core.checkpoint_reading import decode
 from resumable.core.integrity import crc64
 from resumable.server import LocalServer
 from resumable.transfer.files import identify

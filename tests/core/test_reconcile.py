@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -57,12 +58,12 @@ FOUND = Checkpoint(
 WANTED = Wanted("upload", HERE, FILE, DIGEST)
 
 
-def moved(**changes: object) -> Destination:
-    return HERE.model_copy(update=changes)
+def moved(**changes: str) -> Destination:
+    return replace(HERE, **changes)
 
 
-def source(**changes: object) -> SourceIdentity:
-    return FILE.model_copy(update=changes)
+def source(**changes: Any) -> SourceIdentity:  # noqa: ANN401 - of several types
+    return replace(FILE, **changes)
 
 
 def test_no_checkpoint_begins() -> None:
@@ -131,7 +132,7 @@ def test_upload_that_cannot_become_what_is_wanted_starts_over(wanted: Wanted, wh
 
 
 def test_recorded_part_size_is_kept() -> None:
-    found = FOUND.model_copy(update={"part_size": 2 * MIN_PART_SIZE})
+    found = replace(FOUND, part_size=2 * MIN_PART_SIZE)
     verdict = judge_checkpoint(found, WANTED)
     assert isinstance(verdict, Continue)
     assert (verdict.plan.part_size, verdict.plan.count) == (2 * MIN_PART_SIZE, 3)
@@ -184,10 +185,10 @@ ROWS: Mapping[str, tuple[PartRecord | None, ListedPart | None, object, object]] 
     "the server has it shorter": (RECORD, replace(LISTED, size=1), SEND, SEND),
     "the server has it longer": (RECORD, replace(LISTED, size=MIN_PART_SIZE + 1), SEND, SEND),
     "recorded with another size": (
-        RECORD.model_copy(update={"size": 1}), LISTED, SEND, SEND,
+        replace(RECORD, size=1), LISTED, SEND, SEND,
     ),
     "both with another size": (
-        RECORD.model_copy(update={"size": 1}), replace(LISTED, size=1), SEND, SEND,
+        replace(RECORD, size=1), replace(LISTED, size=1), SEND, SEND,
     ),
     "listed, not recorded": (None, LISTED, Candidate(PART, "ABC", 7), Candidate(PART, "ABC", 7)),
     "listed without CRC-64, not recorded": (
@@ -237,7 +238,7 @@ def test_appended_file_sends_its_old_last_part_again() -> None:
 
 
 def test_parts_beyond_the_end_are_left_alone() -> None:
-    records = [RECORD.model_copy(update={"number": 9})]
+    records = [replace(RECORD, number=9)]
     work = reconcile_parts(PLAN, records, [replace(LISTED, number=9)], trusted=True)
     assert (work.reuse, work.verify, work.send) == ((), (), tuple(PLAN))
 
@@ -445,7 +446,7 @@ def test_named_upload_of_a_file_that_fits_one_part_goes_on() -> None:
 
 
 OUTGROWN = source(size=MIN_PART_SIZE * (MAX_PARTS + 1))
-ADOPTED = FOUND.model_copy(update={"headers_digest": FOREIGN})
+ADOPTED = replace(FOUND, headers_digest=FOREIGN)
 
 
 @pytest.mark.parametrize(

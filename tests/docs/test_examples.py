@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from resumable.core.checkpoint import decode, encode
+from resumable.core.checkpoint import encode
+from resumable.core.checkpoint_reading import decode
 from resumable.server import Faults
 from tests.docs.pages import PAGES, Page, reference, run_examples
 

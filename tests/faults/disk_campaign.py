@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Self
 
 from resumable import Bucket, LocalFileError, NoSuchKeyError, ServerError
-from resumable.core.checkpoint import CheckpointUnreadableError, decode
+from resumable.core.checkpoint import CheckpointUnreadableError
+from resumable.core.checkpoint_reading import decode
 from resumable.server import LocalServer
 from tests import canary
 from tests.faults.disk import (

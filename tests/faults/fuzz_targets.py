@@ -4,12 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from resumable.core.checkpoint import (
-    CheckpointFromFutureError,
-    CheckpointUnreadableError,
-    decode,
-    encode,
-)
+from resumable.core.checkpoint import CheckpointFromFutureError, CheckpointUnreadableError, encode
+from resumable.core.checkpoint_reading import decode
 from resumable.core.integrity import PartDigest
 from resumable.errors import (
     CredentialsError,

@@ -33,9 +33,9 @@ from resumable.core.checkpoint import (
     Destination,
     PartRecord,
     SourceIdentity,
-    decode,
     headers_digest,
 )
+from resumable.core.checkpoint_reading import decode
 from resumable.transfer.checkpoints import CheckpointFile, Ledger
 from tests.crash.tally import Tally
 from tests.faults.crash_points import ForkedStage, memory_folder

@@ -139,7 +139,7 @@ def use_the_checkpoint_of_another_key(patch: pytest.MonkeyPatch) -> None:
 
     def judge(found: Checkpoint | None, wanted: Wanted) -> Verdict:
         if found is not None:
-            found = found.model_copy(update={"destination": wanted.destination})
+            found = replace(found, destination=wanted.destination)
         return judge_checkpoint(found, wanted)
 
     patch.setattr(uploading, "judge_checkpoint", judge)

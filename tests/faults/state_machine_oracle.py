@@ -13,8 +13,8 @@ from resumable.core.checkpoint import (
     Checkpoint,
     CheckpointFromFutureError,
     CheckpointUnreadableError,
-    decode,
 )
+from resumable.core.checkpoint_reading import decode
 from resumable.core.plan import Plan
 from resumable.core.reconcile import FOREIGN
 from tests.faults.several import Ended

@@ -12,8 +12,8 @@ from resumable.core.checkpoint import (
     Checkpoint,
     CheckpointFromFutureError,
     CheckpointUnreadableError,
-    decode,
 )
+from resumable.core.checkpoint_reading import decode
 from resumable.server.faults import Faults
 from tests.faults.several import Ended, Order
 from tests.faults.several_log import hear

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_record_of_ten_thousand_parts_is_no_burden(stage: Place, tmp_path: Path)
 
 def other_destinations_accepted(found: Checkpoint | None, wanted: Wanted) -> Verdict:
     if found is not None:
-        found = found.model_copy(update={"destination": wanted.destination, "kind": wanted.kind})
+        found = replace(found, destination=wanted.destination, kind=wanted.kind)
     return reconcile.judge_checkpoint(found, wanted)
 
 

@@ -18,7 +18,8 @@ from resumable import (
     SourceChangedError,
     abort_upload,
 )
-from resumable.core.checkpoint import FIRST_BYTES, CheckpointUnreadableError, decode
+from resumable.core.checkpoint import FIRST_BYTES, CheckpointUnreadableError
+from resumable.core.checkpoint_reading import decode
 from resumable.core.plan import Part
 from resumable.oss.bodies import FileSlice
 from resumable.oss.messages import BLOCK_SIZE

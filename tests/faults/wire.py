@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resumable import ListedPart, NoSuchUploadError, ResumableError, UploadResult, upload_file
-from resumable.core.checkpoint import decode
+from resumable.core.checkpoint_reading import decode
 from resumable.server import Exchange
 from tests.faults.wire_bodies import filled_in
 from tests.faults.wire_stage import Ended, Stage, StuckError, ended_within

@@ -1,6 +1,7 @@
 """The retry policy: what is tried again, how often, and how long it waits in between."""
 
 import logging
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -233,6 +234,18 @@ def test_final_error_has_no_wrapper_of_the_retry_library() -> None:
         calls.run(RetryPolicy(attempts=3))
     assert raised.value.__cause__ is None
     assert "tenacity" not in str(raised.value)
+
+
+def test_first_error_is_the_last_one_where_nothing_more_can_be_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tenacity", None)  # as if no file could be opened
+    calls = failing(1)
+    first = calls.failures[0]
+    with pytest.raises(SlowDownError) as raised:
+        calls.run(RetryPolicy())
+    assert raised.value is first
+    assert calls.made == 1
 
 
 @pytest.mark.parametrize("change", [{"attempts": 1}, {"base": 9.0}, {"give_up_after": 1.0}])

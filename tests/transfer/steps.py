@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -30,7 +31,8 @@ from resumable import (
     UploadResult,
     upload_file,
 )
-from resumable.core.checkpoint import Checkpoint, decode, encode
+from resumable.core.checkpoint import Checkpoint, encode
+from resumable.core.checkpoint_reading import decode
 from resumable.server import LocalServer
 from tests.support import CREDENTIALS, KIB, PART
 
@@ -165,10 +167,10 @@ def recorded(file: Path) -> list[int]:
     return [part.number for part in load(checkpoint_path(file)).parts]
 
 
-def rewrite(file: Path, **changes: object) -> None:
+def rewrite(file: Path, **changes: Any) -> None:  # noqa: ANN401 - of several types
     """Change fields of the checkpoint of a file."""
     path = checkpoint_path(file)
-    path.write_bytes(encode(load(path).model_copy(update=changes)))
+    path.write_bytes(encode(replace(load(path), **changes)))
 
 
 def is_known(bucket: Bucket, upload_id: str) -> bool:

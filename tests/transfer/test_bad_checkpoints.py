@@ -1,12 +1,14 @@
 """Checkpoints that cannot be used: from the future, torn, foreign, forged."""
 
 import json
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, CheckpointError
+from resumable import Bucket, CheckpointError, read_checkpoint
 from resumable.core.checkpoint import encode
 from resumable.server import LocalServer
 from tests.support import PART, make_file
@@ -93,8 +95,24 @@ def test_hostile_checkpoint_cannot_make_a_wrong_object(
     file = make_file(folder, SIZE)
     stopped_before_complete(server, bucket, file)
     true = load(checkpoint_path(file))
-    lies = [part.model_copy(update={"crc64": 1}) for part in true.parts]
-    hostile = encode(true.model_copy(update={"parts": tuple(lies), "part_size": 2 * PART}))
+    lies = [replace(part, crc64=1) for part in true.parts]
+    hostile = encode(replace(true, parts=tuple(lies), part_size=2 * PART))
     checkpoint_path(file).write_bytes(hostile)
     upload(bucket, file)
     assert beside(file) == set()
+
+
+def test_checkpoint_is_left_alone_where_what_reads_it_cannot_be_loaded(
+    server: LocalServer, bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_file(folder, SIZE)
+    interrupted(server, bucket, file, parts=2)
+    before = checkpoint_path(file).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "resumable.core.checkpoint_reading", None)
+        with pytest.raises(CheckpointError, match="cannot be loaded"):
+            upload(bucket, file)
+        with pytest.raises(CheckpointError, match="cannot be loaded"):
+            read_checkpoint(file)
+    assert checkpoint_path(file).read_bytes() == before
+    assert upload(bucket, file).parts_reused == 2

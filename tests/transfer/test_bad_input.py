@@ -92,14 +92,14 @@ def test_bad_bucket_is_a_typed_error(
 
 _AS_NOBODY = """
 import os, sys
-import resumable
+from resumable import Bucket, Credentials, LocalFileError, upload_file
 os.setgid(65534)
 os.setuid(65534)
-key = resumable.Credentials("localkey", "localsecret")
-bucket = resumable.Bucket("examplebucket", endpoint=sys.argv[1], credentials=key)
+key = Credentials("localkey", "localsecret")
+bucket = Bucket("examplebucket", endpoint=sys.argv[1], credentials=key)
 try:
-    resumable.upload_file(bucket, "k", sys.argv[2])
-except resumable.LocalFileError as error:
+    upload_file(bucket, "k", sys.argv[2])
+except LocalFileError as error:
     print(error)
 """
 

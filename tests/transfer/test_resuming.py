@@ -244,9 +244,7 @@ def test_recorded_part_of_another_size_than_planned_is_sent_again(
     upload_id = interrupted(server, bucket, file, parts=3)
     other = bucket.upload_part(KEY, upload_id, 2, file.read_bytes()[PART : 3 * PART])
     first, _, third = load(checkpoint_path(file)).parts
-    forged = first.model_copy(
-        update={"number": 2, "size": other.size, "etag": other.etag, "crc64": other.crc64}
-    )
+    forged = replace(first, number=2, size=other.size, etag=other.etag, crc64=other.crc64)
     rewrite(file, parts=(first, forged, third))
     server.log.clear()
     assert upload(bucket, file).parts_reused == 2

@@ -61,9 +61,9 @@ LAYERS: Mapping[str, Layer] = {
         stdlib=sys.stdlib_module_names - _NETWORK_AND_FILES - _DYNAMIC,
     ),
     "oss.connections": Layer(
-        ours=words("oss"),
+        ours=words("oss errors"),
         others=words("requests urllib3"),
-        stdlib=words("collections.abc errno http.client socket threading typing"),
+        stdlib=words("collections.abc errno http.client io socket threading typing"),
     ),
     # It sees what comes up from below, and opens nothing.
     "oss.transport": Layer(
@@ -91,13 +91,15 @@ OS_NAMES: Mapping[str, frozenset[str]] = {
     # The configuration files of other programs are read, and nothing else is done to them.
     "oss.configfiles": words("O_RDONLY close environ fstat name open path"),
     "transfer": words("PathLike cpu_count environ fspath getpid name path"),
+    # The file that is sent is looked at and read, and nothing else is done to it.
+    "transfer.source": words("O_RDONLY close fspath fstat open path sendfile stat stat_result"),
     # filelock hands its callback the descriptor of the lock it has just taken.
     "transfer.checkpoints": words(
         "PathLike fspath getpid name path SEEK_SET ftruncate lseek write"
     ),
 }
 FREE_OF_OS_RULE = words("transfer.files")
-OPENS_FILES = words("transfer.files oss.configfiles")
+OPENS_FILES = words("transfer.files transfer.source oss.configfiles")
 PATH_METHODS = words(
     "chmod hardlink_to mkdir read_bytes read_text rename rmdir symlink_to touch unlink "
     "write_bytes write_text"

@@ -10,15 +10,18 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from http.client import HTTPResponse
+from io import UnsupportedOperation
 from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3.util.wait import wait_for_write
 
+from resumable.errors import ResumableError
 from resumable.oss.heads import BoundedAnswer
-from resumable.oss.messages import Payload, WireRequest
+from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
 
 # An answer that is read as a whole may take this many timeouts, however it trickles in.
 PATIENCE = 5
@@ -65,15 +68,19 @@ class Exchange:
         except OSError:  # it is gone already, which is what was wanted
             return
 
-    def blocks(self, body: Payload) -> Iterator[memoryview]:
+    def blocks(self, body: Payload) -> Iterator[Block]:
         """Hand out the body. An error of reading it must not look like one of the network."""
         self.body_done = False
         try:
             yield from body.blocks()
         except Exception as error:
-            self.body_error = error
-            raise BodyFailedError from error
+            raise self.body_failed(error) from error
         self.body_done = True
+
+    def body_failed(self, error: Exception) -> "BodyFailedError":
+        """Keep an error of reading the body; what to raise in its place."""
+        self.body_error = error
+        return BodyFailedError()
 
 
 class BodyFailedError(Exception):
@@ -120,6 +127,34 @@ class Connection(urllib3.connection.HTTPConnection):
             under_way.exchange.attach(self.sock)
         super().request(*args, **kwargs)
 
+    def send(self, data: Any) -> None:
+        if isinstance(data, StoredBlock):
+            self._send_stored(data)
+        else:
+            super().send(data)
+
+    def _send_stored(self, block: StoredBlock) -> None:
+        """Have a block sent by the kernel; it must go on within the timeout."""
+        done, size, descriptor = 0, len(block), self.sock.fileno()
+        while done < size:
+            try:
+                done += block.send(descriptor, done)
+            except UnsupportedOperation:
+                super().send(self._read(block)[done:])
+                return
+            except BlockingIOError:
+                if not wait_for_write(self.sock, under_way.timeout):
+                    raise TimeoutError from None
+            except ResumableError as error:
+                raise under_way.exchange.body_failed(error) from error
+
+    @staticmethod
+    def _read(block: StoredBlock) -> memoryview:
+        try:
+            return block.read()
+        except ResumableError as error:
+            raise under_way.exchange.body_failed(error) from error
+
     def endheaders(self, *args: Any, **kwargs: Any) -> None:
         super().endheaders(*args, **kwargs)
         # urllib3 sends the body under the timeout for connecting, which is the shorter one.
@@ -139,6 +174,9 @@ class Connection(urllib3.connection.HTTPConnection):
 
 class TlsConnection(Connection, urllib3.connection.HTTPSConnection):
     """The same over TLS."""
+
+    def _send_stored(self, block: StoredBlock) -> None:
+        self.send(self._read(block))
 
 
 class _Pool(urllib3.HTTPConnectionPool):

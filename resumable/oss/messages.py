@@ -1,5 +1,6 @@
 """The values that travel between the layers of the protocol: what is asked, what is answered."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,42 @@ VERSION_ID = "x-oss-version-id"
 BLOCK_SIZE = 256 * 1024
 
 
+class StoredBlock(ABC):
+    """A block of a body as it is in its file.
+
+    The kernel moves it from there to a socket, which spares two copies; or it is read, where the
+    bytes must be seen, as TLS has to.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of bytes."""
+
+    @abstractmethod
+    def read(self) -> memoryview:
+        """The bytes.
+
+        Raises:
+            ResumableError: they cannot be read.
+        """
+
+    @abstractmethod
+    def send(self, descriptor: int, done: int) -> int:
+        """Send what follows the first `done` bytes to a socket; how many bytes it took.
+
+        Raises:
+            BlockingIOError: it takes none now.
+            io.UnsupportedOperation: the kernel cannot; what is left has to be read and sent.
+            OSError: the connection failed.
+            ResumableError: the bytes cannot be read.
+        """
+
+
+Block = memoryview | StoredBlock
+
+
 class Payload(Protocol):
     """A request body that can be sent again from its first byte.
 
@@ -37,7 +74,7 @@ class Payload(Protocol):
         """Get ready for a sending, and give the MD5 of the bytes if it is wanted."""
         ...
 
-    def blocks(self) -> Iterator[memoryview]:
+    def blocks(self) -> Iterator[Block]:
         """The bytes in order. A block is only valid until the next one is asked for."""
         ...
 

@@ -30,7 +30,6 @@ from resumable.errors import CheckpointError, LocalFileError, ResumableError, Tr
 from resumable.transfer.files import (
     absolute,
     clear_leftover,
-    identify,
     links_of,
     read_bounded,
     read_open,
@@ -40,6 +39,7 @@ from resumable.transfer.files import (
     side_files,
     write_durably,
 )
+from resumable.transfer.source import identify
 
 _log = logging.getLogger("resumable")
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from resumable.core.integrity import PartDigest, PartHasher
 from resumable.core.plan import Part
-from resumable.transfer.files import SourceReader
+from resumable.oss.messages import Block
+from resumable.transfer.source import SourceReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,10 @@ class Watch:
 class FilePart:
     """The bytes of one part of a file, as a request body that can be sent again.
 
-    With an MD5 the part is read twice, since the digest travels before the bytes; what was read
-    the second time is vouched for by the server's check of the first time's digest. A part that
-    fits the buffer is read once.
+    With an MD5 the part is gone through twice, since the digest travels before the bytes. What
+    goes out is vouched for by the server: it compares what arrived with the MD5, and its CRC-64 is
+    compared with that of what was read. So the kernel may send the bytes straight from the file.
+    A part that fits the buffer is read once.
     """
 
     def __init__(self, reader: SourceReader, part: Part, watch: Watch) -> None:
@@ -60,20 +62,27 @@ class FilePart:
         self._digest = hasher.digest()
         return self._digest.md5
 
-    def blocks(self) -> Iterator[memoryview]:
+    def blocks(self) -> Iterator[Block]:
         """The bytes in order."""
-        hasher = PartHasher(with_md5=False) if self._digest is None else None
         left = self._part.size
-        for block in [self._held] if self._held else self._reader.blocks(self._part):
+        for block in self._outgoing():
             self._watch.look()
-            if hasher is not None:
-                hasher.update(block)
             left -= len(block)
             if left == 0:
                 self._watch.last()
             yield block
             self._watch.moved(len(block))
-        if hasher is not None:
+
+    def _outgoing(self) -> Iterator[Block]:
+        if self._held is not None:
+            yield self._held
+        elif self._digest is not None:
+            yield from self._reader.stored_blocks(self._part)
+        else:
+            hasher = PartHasher(with_md5=False)
+            for block in self._reader.stored_blocks(self._part):
+                hasher.update(block.read())
+                yield block
             self._digest = hasher.digest()
 
     def digest(self) -> PartDigest:

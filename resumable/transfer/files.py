@@ -1,24 +1,11 @@
-"""The only module that opens, writes, syncs and renames local files."""
+"""What a transfer keeps beside the source: the only module that writes, syncs and renames files."""
 
 import itertools
 import os
 import stat
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from io import FileIO
+from contextlib import suppress
 
-from resumable.core.checkpoint import SourceIdentity
-from resumable.core.plan import MAX_OBJECT_SIZE, Part
-from resumable.core.ticks import until_next_tick
-from resumable.errors import InvalidArgumentError, LocalFileError, SourceChangedError
-
-# hashlib and the CRC library let go of the GIL for blocks of this size; larger ones only cost
-# memory and fall out of the processor's cache.
-BLOCK_SIZE = 256 * 1024
-
-# A file that is written to all the time never settles; that it changed shows later.
-_SETTLE_TRIES = 5
+from resumable.errors import InvalidArgumentError, LocalFileError
 
 # A name that no file of the user's has: what a killed run left under it is removed.
 _NEW = ".resumable-new"
@@ -30,115 +17,6 @@ _MAX_LEFTOVER = 8 * 1024 * 1024
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
-
-
-class SourceFile:
-    """A file that is being sent, as it was when it was opened.
-
-    Each thread reads through a `SourceReader` of its own. `check` tells whether the file at the
-    path is still the one that was opened, in the state it was in.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.identity = _settled(path)
-
-    @property
-    def size(self) -> int:
-        """The size in bytes when it was opened."""
-        return self.identity.size
-
-    def check(self) -> None:
-        """Make sure that the file was neither written to, nor replaced, nor deleted.
-
-        Raises:
-            SourceChangedError: it was.
-        """
-        was, now = self.identity, self.now()
-        differences = {
-            "another file took its place": now.inode != was.inode,
-            f"its size went from {was.size} to {now.size} bytes": now.size != was.size,
-            "it was written to": now.mtime_ns != was.mtime_ns,
-        }
-        told = ", ".join(what for what, differs in differences.items() if differs)
-        if told:
-            raise SourceChangedError(f"{self.path!r} changed while it was sent: {told}")
-
-    def was_touched(self, since: SourceIdentity | None = None) -> bool:
-        """Whether anything at all changed, be it only the permissions.
-
-        A writer can set the time of the last write back, but not that of the last change to the
-        inode: after it, only reading tells whether the content is the same.
-        """
-        return not self.now().same_state(since or self.identity)
-
-    def check_untouched(self) -> None:
-        """Make sure that nothing at all changed.
-
-        Raises:
-            SourceChangedError: something did.
-        """
-        self.check()
-        if self.was_touched():
-            raise SourceChangedError(f"the inode of {self.path!r} changed while it was sent")
-
-    def now(self) -> SourceIdentity:
-        """The state it is in; SourceChangedError if it is gone."""
-        try:
-            return identify(self.path)
-        except FileNotFoundError:
-            raise SourceChangedError(f"{self.path!r} is gone") from None
-        except OSError as error:
-            raise LocalFileError.of(error, "looking at", self.path) from None
-
-    @contextmanager
-    def reader(self) -> Iterator["SourceReader"]:
-        """Open the file for one thread."""
-        try:
-            file = open(self.path, "rb", buffering=0, opener=_open)  # noqa: SIM115 - closed below
-        except FileNotFoundError:
-            raise SourceChangedError(f"{self.path!r} is gone") from None
-        except OSError as error:
-            raise LocalFileError.of(error, "opening", self.path) from None
-        with file:
-            try:
-                inode = os.fstat(file.fileno()).st_ino
-            except OSError as error:
-                raise LocalFileError.of(error, "looking at", self.path) from None
-            if inode != self.identity.inode:
-                raise SourceChangedError(f"another file took the place of {self.path!r}")
-            yield SourceReader(self.path, file)
-
-
-class SourceReader:
-    """Reads ranges of a source file for one thread, into one buffer."""
-
-    def __init__(self, path: str, file: FileIO) -> None:
-        self._path = path
-        self._file = file
-        self._buffer = bytearray(BLOCK_SIZE)
-
-    def blocks(self, part: Part) -> Iterator[memoryview]:
-        """The bytes of a range in order; each block is overwritten by the next one.
-
-        Raises:
-            SourceChangedError: the file ends before the range does.
-            LocalFileError: it cannot be read.
-        """
-        view, offset, end = memoryview(self._buffer), part.offset, part.offset + part.size
-        while offset < end:
-            size = self._read(view[: min(BLOCK_SIZE, end - offset)], offset)
-            if size == 0:
-                raise SourceChangedError(f"{self._path!r} became shorter than {end} bytes")
-            yield view[:size]
-            offset += size
-
-    def _read(self, view: memoryview, offset: int) -> int:
-        try:
-            self._file.seek(offset)
-            return self._file.readinto(view) or 0
-        except OSError as error:
-            raise LocalFileError.of(error, "reading", self._path) from None
 
 
 def absolute(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
@@ -164,15 +42,6 @@ def side_files(path: str) -> tuple[str, str]:
 def links_of(descriptor: int) -> int:
     """How many names an open file has; OSError as of os.fstat."""
     return os.fstat(descriptor).st_nlink
-
-
-def identify(path: str) -> SourceIdentity:
-    """What tells this state of a file from another without reading it.
-
-    Raises:
-        OSError: as os.stat does.
-    """
-    return _identity(path, os.stat(path))
 
 
 def write_durably(path: str, data: bytes) -> None:
@@ -299,43 +168,6 @@ def remove(path: str) -> None:
         return
     except OSError as error:
         raise LocalFileError.of(error, "removing", path) from None
-
-
-def _open(path: str, flags: int) -> int:
-    """Open without waiting, should a pipe have come into the file's place."""
-    return os.open(path, flags | _NO_BLOCK)
-
-
-def _settled(path: str) -> SourceIdentity:
-    """Identify a file once a later change to it is sure to get another time stamp."""
-    try:
-        found = os.stat(path)
-        if stat.S_ISREG(found.st_mode):
-            os.close(_open(path, os.O_RDONLY))  # told now, before any request
-        for _ in range(_SETTLE_TRIES):
-            wait = until_next_tick(time.time_ns(), found.st_mtime_ns, found.st_ctime_ns)
-            if not wait:
-                break
-            time.sleep(wait)
-            found = os.stat(path)
-    except OSError as error:
-        raise LocalFileError.of(error, "opening", path) from None
-    if not stat.S_ISREG(found.st_mode):
-        raise LocalFileError(f"{path!r} is not a regular file")
-    return _identity(path, found)
-
-
-def _identity(path: str, found: os.stat_result) -> SourceIdentity:
-    if found.st_size > MAX_OBJECT_SIZE:
-        raise InvalidArgumentError(f"{path!r} has {found.st_size} bytes; 48.8 TB at most")
-    absolute = os.path.abspath(path).encode("utf-8", "backslashreplace").decode()
-    return SourceIdentity(
-        path=absolute,
-        size=found.st_size,
-        mtime_ns=found.st_mtime_ns,
-        ctime_ns=found.st_ctime_ns,
-        inode=found.st_ino,
-    )
 
 
 def _replace(path: str, data: bytes) -> None:

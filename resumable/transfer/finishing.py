@@ -25,8 +25,8 @@ from resumable.oss.results import ObjectHead, StoredObject, UploadedPart
 from resumable.transfer.aborting import End, abandon
 from resumable.transfer.checkpoints import Ledger
 from resumable.transfer.fileparts import FilePart
-from resumable.transfer.files import SourceFile, SourceReader
 from resumable.transfer.sending import Run, digest_of, suspecting
+from resumable.transfer.source import SourceFile, SourceReader
 
 _log = logging.getLogger("resumable")
 

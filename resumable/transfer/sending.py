@@ -24,8 +24,8 @@ from resumable.oss.client import Controls
 from resumable.oss.results import UploadedPart
 from resumable.transfer.checkpoints import Ledger
 from resumable.transfer.fileparts import FilePart, Watch
-from resumable.transfer.files import SourceFile, SourceReader
 from resumable.transfer.progress import Meter
+from resumable.transfer.source import SourceFile, SourceReader
 from resumable.transfer.workers import Throttle, Workers
 
 _T = TypeVar("_T")

@@ -11,7 +11,8 @@ from resumable.core.checkpoint import (
 )
 from resumable.errors import CheckpointError, LocalFileError
 from resumable.transfer.checkpoints import checkpoint_path_of, decoded
-from resumable.transfer.files import absolute, identify, read_bounded
+from resumable.transfer.files import absolute, read_bounded
+from resumable.transfer.source import identify
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from resumable.oss.endpoint import check_key
 from resumable.oss.operations import check_upload_id
 from resumable.oss.options import PutOptions, merge_options
 from resumable.transfer.checkpoints import CheckpointFile, checkpoint_path_of
-from resumable.transfer.files import SourceFile, absolute
+from resumable.transfer.files import absolute
 from resumable.transfer.progress import Meter, ProgressCallback
 from resumable.transfer.results import UploadResult
 from resumable.transfer.sending import Run, Wishes
+from resumable.transfer.source import SourceFile
 from resumable.transfer.uploading import Upload, UploadWishes
 
 _log = logging.getLogger("resumable")

@@ -34,10 +34,10 @@ from resumable.oss.content_type import with_content_type
 from resumable.oss.results import StoredObject
 from resumable.transfer.aborting import End
 from resumable.transfer.checkpoints import CheckpointFile, Ledger
-from resumable.transfer.files import SourceFile
 from resumable.transfer.finishing import Finisher
 from resumable.transfer.results import UploadResult
 from resumable.transfer.sending import PartSender, Run, digest_of
+from resumable.transfer.source import SourceFile
 
 _log = logging.getLogger("resumable")
 

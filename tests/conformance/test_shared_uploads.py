@@ -18,7 +18,7 @@ from resumable.core.checkpoint import (
 from resumable.core.checkpoint_reading import decode
 from resumable.core.integrity import crc64
 from resumable.server import LocalServer
-from resumable.transfer.files import identify
+from resumable.transfer.source import identify
 from tests.conformance.witness import (
     Part,
     Sdk,

@@ -24,7 +24,7 @@ from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection
 from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.transport import Transport
-from resumable.transfer import checkpoints, files
+from resumable.transfer import checkpoints, files, source
 from tests import canary
 
 READY = "ready\n"
@@ -132,7 +132,8 @@ def _arm_system_call(point: KillPoint) -> None:
             _die()
         return outcome
 
-    vars(files)["os"] = vars(checkpoints)["os"] = _Overlay(name, call)
+    for module in (files, source, checkpoints):
+        vars(module)["os"] = _Overlay(name, call)
 
 
 def _arm_request(point: KillPoint) -> None:

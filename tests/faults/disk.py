@@ -30,7 +30,7 @@ from resumable import (
     UploadResult,
     upload_file,
 )
-from resumable.transfer import checkpoints, files, upload
+from resumable.transfer import checkpoints, files, source, upload
 from tests.crash.uploader import READY, Order
 from tests.support import CREDENTIALS, PART
 
@@ -76,7 +76,7 @@ class Call:
 Observer = Callable[[Call], Any]
 
 _BY_PATH = ("open", "stat", "lstat", "unlink", "replace")
-_BY_DESCRIPTOR = ("read", "write", "fsync", "fstat", "ftruncate", "lseek", "close")
+_BY_DESCRIPTOR = ("read", "write", "fsync", "fstat", "ftruncate", "lseek", "close", "sendfile")
 _LOOKS = ("isdir", "lexists", "samefile")
 
 
@@ -95,7 +95,8 @@ class _System:
             return real
 
         def call(target: Any, *rest: Any) -> Any:  # noqa: ANN401
-            role = self._observed.role_of(target)
+            # A socket is where this one goes to, the file is where it comes from.
+            role = self._observed.role_of(rest[0] if name == "sendfile" else target)
             if role is None:
                 return real(target, *rest)
             short = _shortened(name, rest)
@@ -107,6 +108,8 @@ class _System:
 
 
 def _shortened(name: str, rest: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    if name == "sendfile" and rest[2] > 1:
+        return (rest[0], rest[1], rest[2] // 2)
     if name == "read" and rest[0] > 1:
         return (rest[0] // 2,)
     if name == "write" and len(rest[0]) > 1:
@@ -168,16 +171,16 @@ def observing(folder: Path, observer: Observer) -> Iterator[None]:
     """Have every call of a transfer about the files in a folder made by an observer."""
     observed = _Observed(folder, observer)
     system = _System(os, "os", observed)
-    modules = (files, checkpoints, upload, _unix)
+    modules = (files, source, checkpoints, upload, _unix)
     try:
         for module in modules:
             vars(module)["os"] = system
-        vars(files)["open"] = observed.open
+        vars(source)["open"] = observed.open
         yield
     finally:
         for module in modules:
             vars(module)["os"] = os
-        vars(files)["open"] = builtins.open
+        vars(source)["open"] = builtins.open
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,7 @@ Outcome = type[ResumableError] | type[_Success]
 
 SUCCESS = _Success
 _SOURCE = ("open", "os.open", "os.stat", "os.fstat", "os.close")
+_READING = ("seek", "readinto", "os.sendfile")
 _LOCKING = ("os.open", "os.fstat", "os.read", "os.ftruncate", "os.lseek", "os.write")
 _WRITING = ("os.open", "os.write", "os.fsync", "os.close", "os.replace", "os.unlink")
 _LEFTOVER = ("os.read", "os.fstat", "os.lstat")
@@ -254,7 +258,7 @@ _LEFTOVER = ("os.read", "os.fstat", "os.lstat")
 # What the run must come to whose call of that kind on that file fails.
 EXPECTED: Mapping[tuple[str, Role], Outcome] = {
     # The source cannot be looked at or read: nothing can be sent.
-    **{(kind, "source"): LocalFileError for kind in (*_SOURCE, "seek", "readinto")},
+    **{(kind, "source"): LocalFileError for kind in (*_SOURCE, *_READING)},
     # Whether a file of the transfer is the source itself.
     **{("os.path.samefile", role): LocalFileError for role in ("checkpoint", "next", "lock")},
     # Without the lock nothing begins.

@@ -52,6 +52,7 @@ ERRORS: Mapping[str, tuple[int | None, ...]] = {
     "open": (EMFILE, EACCES, EIO),
     "seek": (EIO,),
     "readinto": (EIO, None),
+    "os.sendfile": (EIO, None),
     "os.open": (EMFILE, EACCES, EIO, ENOSPC, EDQUOT, EROFS),
     "os.read": (EIO, None),
     "os.write": (ENOSPC, EDQUOT, EIO, None),

@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 
 from resumable import ResumableError
 from resumable.oss import connections, transport
-from resumable.transfer import checkpoints, files
+from resumable.transfer import checkpoints, files, source
 from resumable.transfer.upload import upload_file
 from tests import canary
 from tests.faults.several_bugs import BUGS, takes_no_lock
@@ -217,7 +217,8 @@ def _arm(point: int) -> None:
     vars(overlay).update(vars(os))
     for name in _DURABLE:
         setattr(overlay, name, countdown.around(getattr(os, name)))
-    vars(files)["os"] = vars(checkpoints)["os"] = overlay
+    for module in (files, source, checkpoints):
+        vars(module)["os"] = overlay
     for owner, name in (
         (transport.Transport, "_start"),  # the request, up to the head of its answer
         (transport.Transport, "send"),  # its whole answer

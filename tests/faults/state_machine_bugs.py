@@ -22,9 +22,9 @@ from resumable.oss.results import StoredObject
 from resumable.transfer import finishing, uploading
 from resumable.transfer.aborting import End
 from resumable.transfer.checkpoints import CheckpointFile, Ledger
-from resumable.transfer.files import SourceFile, SourceReader
 from resumable.transfer.finishing import Finisher
 from resumable.transfer.sending import PartSender, digest_of
+from resumable.transfer.source import SourceFile, SourceReader
 from resumable.transfer.uploading import Upload
 
 Bug = Callable[[pytest.MonkeyPatch], None]

@@ -9,7 +9,7 @@ from typing import Literal
 from resumable import PartNotSequentialError, ResumableError
 from resumable.core.checkpoint import Checkpoint, Destination, PartRecord, encode
 from resumable.core.reconcile import NO_HEADERS
-from resumable.transfer.files import identify
+from resumable.transfer.source import identify
 from tests.faults.state_machine_oracle import Oracle
 from tests.faults.state_machine_stage import How, refusing
 from tests.faults.state_machine_world import World

@@ -17,7 +17,7 @@ import pytest
 
 from resumable import Bucket, CheckpointError, LocalFileError, SourceChangedError
 from resumable.server import LocalServer
-from resumable.transfer import checkpoints, files
+from resumable.transfer import checkpoints, files, source
 from tests.faults.disk import (
     NAME,
     Call,
@@ -112,15 +112,15 @@ def test_source_deleted_before_the_side_files_are_looked_at(stage: Stage) -> Non
 
 
 def reads_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = files.SourceReader._read
+    real = source.SourceReader._read
 
-    def read(self: files.SourceReader, view: memoryview, offset: int) -> int:
+    def read(self: source.SourceReader, view: memoryview, offset: int) -> int:
         for _ in range(100):
             with suppress(LocalFileError):
                 return real(self, view, offset)
         return real(self, view, offset)
 
-    monkeypatch.setattr(files.SourceReader, "_read", read)
+    monkeypatch.setattr(source.SourceReader, "_read", read)
 
 
 def writes_in_place(monkeypatch: pytest.MonkeyPatch) -> None:

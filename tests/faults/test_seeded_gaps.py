@@ -24,7 +24,7 @@ from resumable.core.plan import Part
 from resumable.oss.bodies import FileSlice
 from resumable.oss.messages import BLOCK_SIZE
 from resumable.server import LocalServer
-from resumable.transfer import files
+from resumable.transfer import files, source
 from tests.faults.disk import NAME, Call, observing
 from tests.support import PART, make_file, parts_sent, random_bytes
 from tests.transfer.steps import (
@@ -62,7 +62,7 @@ def test_file_that_is_another_while_it_is_opened_is_not_sent(
         finally:
             point_at(current, "today")
 
-    monkeypatch.setattr(files, "open", open_the_other, raising=False)
+    monkeypatch.setattr(source, "open", open_the_other, raising=False)
     with pytest.raises(SourceChangedError, match="another file took the place"):
         upload(bucket, current / NAME, checkpoint_path=folder / "checkpoint")
     assert not exists(bucket)
@@ -76,9 +76,9 @@ def point_at(link: Path, target: str) -> None:
 
 
 def test_file_that_ends_before_its_part_does_is_not_sent_so_far(folder: Path) -> None:
-    source = files.SourceFile(str(make_file(folder, SIZE)))
-    with source.reader() as reader:
-        os.truncate(source.path, SIZE - 1)
+    path = str(make_file(folder, SIZE))
+    with source.SourceFile(path).reader() as reader:
+        os.truncate(path, SIZE - 1)
         with pytest.raises(SourceChangedError, match="became shorter"):
             list(reader.blocks(Part(1, 0, SIZE)))
 

@@ -11,10 +11,10 @@ from resumable.core.headers import route_headers
 from resumable.core.reconcile import NO_HEADERS
 from resumable.server import LocalServer
 from resumable.transfer.checkpoints import Ledger
-from resumable.transfer.files import SourceFile
 from resumable.transfer.finishing import Finisher
 from resumable.transfer.progress import Meter
 from resumable.transfer.sending import Run, Wishes
+from resumable.transfer.source import SourceFile
 from tests.support import PART, make_file, requests
 
 from .steps import KEY, SIZE, fault, open_uploads, recorded, refused, upload

@@ -10,7 +10,7 @@ from resumable import LocalFileError, ResumableError, TransferCancelledError
 from resumable.core.checkpoint import Checkpoint, Destination, PartRecord
 from resumable.core.reconcile import NO_HEADERS
 from resumable.transfer.checkpoints import CheckpointFile, Ledger
-from resumable.transfer.files import identify
+from resumable.transfer.source import identify
 from tests.support import PART, make_file
 
 from .steps import KEY, checkpoint_path, recorded

@@ -7,7 +7,7 @@ import pytest
 
 from resumable import Bucket, InvalidArgumentError
 from resumable.core.plan import MAX_OBJECT_SIZE
-from resumable.transfer.files import SourceFile
+from resumable.transfer.source import SourceFile
 from tests.support import make_file
 
 from .steps import SIZE, upload

@@ -255,5 +255,5 @@ def test_file_that_becomes_shorter_on_the_way_is_told(
     server = serve(answering(acknowledgement(b"")))
     shorter = pytest.raises(SourceChangedError, match="became shorter")
     with part_of(file, replace(QUIET, look=look)) as part, shorter:
-        connect(server, QUICK).upload_part("k", "U", 1, part, content_md5=content_md5)
+        connect(server, timeout=1.0).upload_part("k", "U", 1, part, content_md5=content_md5)
     assert server.connections == 1

@@ -177,12 +177,14 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 logging.getLogger("resumable").addHandler(logging.NullHandler())
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'resumable' has no attribute {name!r}", name=name)
-    found = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
-    return found
+if not typing.TYPE_CHECKING:  # type checkers know the names, and tell those that there are not
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'resumable' has no attribute {name!r}", name=name)
+        found = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -232,10 +232,11 @@ class Adapter(HTTPAdapter):
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> urllib3.HTTPConnectionPool:
         origin: str = request.signed_origin  # type: ignore[attr-defined]
-        if origin not in self._pools:
-            made: Any = super().get_connection_with_tls_context(request, *args, **kwargs)
-            self._pools[origin] = made
-        return self._pools[origin]
+        known = self._pools.get(origin)
+        if known is not None:
+            return known
+        made: Any = super().get_connection_with_tls_context(request, *args, **kwargs)
+        return self._pools.setdefault(origin, made)
 
     def close(self) -> None:
         self._pools.clear()

@@ -51,7 +51,7 @@ class StoredBlock(ABC):
             BlockingIOError: it takes none now.
             io.UnsupportedOperation: the kernel cannot; what is left has to be read and sent.
             OSError: the connection failed.
-            ResumableError: the bytes cannot be read.
+            ResumableError: the file ends before the block does.
         """
 
 

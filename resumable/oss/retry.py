@@ -85,15 +85,15 @@ class RetryPolicy:
         """What comes after a first try that failed."""
         try:
             # It takes asyncio along, which a run without a failure has no use for.
-            import tenacity  # noqa: PLC0415
+            from tenacity import Retrying, retry_if_exception  # noqa: PLC0415
         except (ImportError, OSError):  # there is not even an open file left
             raise failure from None
 
-        tries = tenacity.Retrying(
+        tries = Retrying(
             sleep=sleep,
             stop=self._should_stop,
             wait=self._wait,
-            retry=tenacity.retry_if_exception(worth_retrying),
+            retry=retry_if_exception(worth_retrying),
             before_sleep=_log_retry,
             after=lambda state: _notice(state, noticed),
             reraise=True,

@@ -33,12 +33,22 @@ class FilePart:
     goes out is vouched for by the server: it compares what arrived with the MD5, and its CRC-64 is
     compared with that of what was read. So the kernel may send the bytes straight from the file.
     A part that fits the buffer is read once.
+
+    Args:
+        reader: Of the calling thread.
+        part: Which bytes.
+        watch: Who watches.
+        by_kernel: Whether the kernel may send them. If not, each block is in memory before it is
+            let go, so that nothing can come between the last look and the last byte.
     """
 
-    def __init__(self, reader: SourceReader, part: Part, watch: Watch) -> None:
+    def __init__(
+        self, reader: SourceReader, part: Part, watch: Watch, *, by_kernel: bool = True
+    ) -> None:
         self._reader = reader
         self._part = part
         self._watch = watch
+        self._by_kernel = by_kernel
         self._digest: PartDigest | None = None
         self._held: memoryview | None = None
 
@@ -77,7 +87,8 @@ class FilePart:
         if self._held is not None:
             yield self._held
         elif self._digest is not None:
-            yield from self._reader.stored_blocks(self._part)
+            reader, part = self._reader, self._part
+            yield from reader.stored_blocks(part) if self._by_kernel else reader.blocks(part)
         else:
             hasher = PartHasher(with_md5=False)
             for block in self._reader.stored_blocks(self._part):

@@ -127,7 +127,7 @@ class Finisher:
     def _put(self, part: Part, reader: SourceReader) -> StoredObject:
         run = self._run
         watch = run.watch(part.number, last=self._source.check_untouched)
-        data = FilePart(reader, part, watch)
+        data = FilePart(reader, part, watch, by_kernel=False)
         headers = with_content_type(self._headers.put, self._key, self._source.path)
         self._asked = time.monotonic()
         try:

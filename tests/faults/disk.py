@@ -250,7 +250,7 @@ Outcome = type[ResumableError] | type[_Success]
 
 SUCCESS = _Success
 _SOURCE = ("open", "os.open", "os.stat", "os.fstat", "os.close")
-_READING = ("seek", "readinto", "os.sendfile")
+_READING = ("seek", "readinto")
 _LOCKING = ("os.open", "os.fstat", "os.read", "os.ftruncate", "os.lseek", "os.write")
 _WRITING = ("os.open", "os.write", "os.fsync", "os.close", "os.replace", "os.unlink")
 _LEFTOVER = ("os.read", "os.fstat", "os.lstat")
@@ -259,6 +259,8 @@ _LEFTOVER = ("os.read", "os.fstat", "os.lstat")
 EXPECTED: Mapping[tuple[str, Role], Outcome] = {
     # The source cannot be looked at or read: nothing can be sent.
     **{(kind, "source"): LocalFileError for kind in (*_SOURCE, *_READING)},
+    # What the kernel cannot send is read.
+    ("os.sendfile", "source"): SUCCESS,
     # Whether a file of the transfer is the source itself.
     **{("os.path.samefile", role): LocalFileError for role in ("checkpoint", "next", "lock")},
     # Without the lock nothing begins.

@@ -42,7 +42,7 @@ from tests.faults.disk import (
 from tests.support import KIB, content, local_bucket, random_bytes
 
 # Two blocks each, so that a part is not read in one.
-PART_SIZE = 300 * KIB
+PART_SIZE = 600 * KIB
 
 ENOSPC, EDQUOT, EIO = errno.ENOSPC, errno.EDQUOT, errno.EIO
 EMFILE, EROFS, EACCES = errno.EMFILE, errno.EROFS, errno.EACCES

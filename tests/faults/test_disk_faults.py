@@ -209,7 +209,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     if os.name != "posix" or os.geteuid() != 0:
         pytest.skip("only root mounts file systems")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1536k", "small-disk", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2560k", "small-disk", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("this machine does not let a tmpfs be mounted")
     try:

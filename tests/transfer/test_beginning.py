@@ -164,7 +164,7 @@ def test_as_many_parts_at_once_as_threads_asked_for(
     assert sorted(parts_sent(server.log)) == ALL
 
 
-@pytest.mark.parametrize("size", [0, 1, PART, 300 * KIB, MIB])
+@pytest.mark.parametrize("size", [0, 1, PART, 700 * KIB, MIB])
 @pytest.mark.parametrize("enable_checkpoint", [True, False])
 def test_file_that_fits_one_part_goes_as_one_put_object(
     server: LocalServer, bucket: Bucket, folder: Path, size: int, enable_checkpoint: bool

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, LocalFileError, SourceChangedError
+from resumable import Bucket, LocalFileError, SourceChangedError, upload_file
 from resumable.server import LocalServer
-from tests.support import KIB, MIB, PART, make_file, parts_sent, random_bytes, requests
+from resumable.transfer.source import SourceReader
+from tests.support import KIB, MIB, PART, content, make_file, parts_sent, random_bytes, requests
 
 from .steps import (
+    KEY,
     SIZE,
     beside,
     change_byte,
@@ -295,3 +297,15 @@ def test_what_is_no_file_any_more_is_told_and_keeps_nobody_waiting(
         server.faults.release("begun")
     with pytest.raises((SourceChangedError, LocalFileError)):
         running.result()
+
+
+def test_object_of_one_part_is_not_sent_by_the_kernel(
+    bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(*_: object) -> int:
+        raise AssertionError("sent after the last look")
+
+    monkeypatch.setattr(SourceReader, "send", send)
+    file = make_file(folder, 3 * MIB)
+    upload_file(bucket, KEY, file)
+    assert content(bucket, KEY) == file.read_bytes()

@@ -6,6 +6,7 @@ every third for ever, each at one of its three positions.
 
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -194,5 +195,7 @@ def test_harness_sees(
     bug(monkeypatch)
     problems = played(cell).problems
     assert any(problem in each for each in problems), problems
+    # A run that was stuck must not meet the faults of the cells to come.
+    assert not any(thread.name == "cell" for thread in threading.enumerate())
     assert bool(told_secrets) == (bug is requests_logged)
     told_secrets.clear()

@@ -15,6 +15,7 @@ Where in an upload's life the fault strikes is its position:
 
 import re
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +79,7 @@ class Play:
         self._checkpoint = self._file.with_name(f"{self._file.name}.cp")
         self._with_checkpoint = cell.operation != "AbortMultipartUpload"
         self._bucket = stage.bucket(impatient=cell.is_slow)
+        self._given_up = threading.Event()
         self._story = Story(cell)
 
     def play(self) -> Story:
@@ -187,7 +189,7 @@ class Play:
         self._story.check(met == 0, f"{met} connections to another host")
 
     def _run(self, seconds: float) -> Ended[UploadResult]:
-        return ended_within(seconds, self._upload)
+        return ended_within(seconds, self._upload, self._given_up.set)
 
     def _upload(self) -> UploadResult:
         return upload_file(
@@ -196,6 +198,7 @@ class Play:
             self._file,
             part_size=PART,
             enable_checkpoint=self._with_checkpoint,
+            cancel=self._given_up,
         )
 
     def _add_faults(self) -> int:

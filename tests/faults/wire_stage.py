@@ -27,6 +27,7 @@ _SIGNATURE = re.compile(rf"OSS4?(-HMAC-SHA256)? (Credential=)?{KEY_ID}")
 
 # Stalled cells wait for it, and no others: on a busy machine a second can pass without a fault.
 _SHORT, _LONG = 0.3, 20.0
+_GIVING_UP = 10.0
 
 _T = TypeVar("_T")
 
@@ -49,8 +50,10 @@ class Ended(Generic[_T]):
         return "done" if self.error is None else type(self.error).__name__
 
 
-def ended_within(seconds: float, call: Callable[[], _T]) -> Ended[_T]:
+def ended_within(seconds: float, call: Callable[[], _T], give_up: Callable[[], None]) -> Ended[_T]:
     """Make a call and wait until it ends, but no longer than this.
+
+    One that does not end is given up: it would meet the faults of those that come after it.
 
     Raises:
         StuckError: it does not end.
@@ -71,6 +74,8 @@ def ended_within(seconds: float, call: Callable[[], _T]) -> Ended[_T]:
     thread.start()
     thread.join(seconds)
     if not ended:
+        give_up()
+        thread.join(_GIVING_UP)
         raise StuckError(f"still running after {seconds} s")
     return ended[0]
 

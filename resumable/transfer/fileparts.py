@@ -92,8 +92,9 @@ class FilePart:
         else:
             hasher = PartHasher(with_md5=False)
             for block in self._reader.stored_blocks(self._part):
-                hasher.update(block.read())
-                yield block
+                view = block.read()
+                hasher.update(view)
+                yield block if self._by_kernel else view
             self._digest = hasher.digest()
 
     def digest(self) -> PartDigest:

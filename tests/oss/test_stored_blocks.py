@@ -255,8 +255,9 @@ def test_error_of_the_disk_is_a_local_one_and_not_tried_again(
     assert server.connections == 1
 
 
+@both
 def test_body_that_must_not_change_any_more_is_in_memory_at_the_last_look(
-    serve: Serve, connect: Connect, file: Path
+    serve: Serve, connect: Connect, file: Path, content_md5: bool
 ) -> None:
     data = file.read_bytes()
     server = serve(answering(acknowledgement(data)))
@@ -266,7 +267,7 @@ def test_body_that_must_not_change_any_more_is_in_memory_at_the_last_look(
 
     watch = replace(QUIET, last=zero)
     with part_of(file, watch, by_kernel=False) as part:
-        connect(server).upload_part("k", "U", 1, part)
+        connect(server).upload_part("k", "U", 1, part, content_md5=content_md5)
     assert server.requests[0].body == data
 
 

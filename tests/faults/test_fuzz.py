@@ -198,7 +198,7 @@ def greedy(data: bytes) -> None:
 
 def test_slow_and_greedy_and_stuck_parsers_are_found() -> None:
     def slow(data: bytes) -> None:
-        sum(range(10_000_000))
+        sum(range(40_000_000))
 
     for call, expected in ((slow, "took"), (greedy, "MemoryError escaped")):
         (found,) = feed("bad", Parser({"bad": Entry(call)}, list, ()), b"x").violations

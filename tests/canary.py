@@ -20,8 +20,9 @@ from resumable.transfer import checkpoints, files
 from tests.support import CREDENTIALS
 
 SECRETS = (CREDENTIALS.access_key_secret, "CanarySecretDoNotShow", "CanaryTokenDoNotShow")
-_LOGGERS = ("resumable", "urllib3", "requests", "filelock")
+_LOGGERS = ("resumable", "filelock")
 _TOLD = 97
+PORTS = {"http": 80, "https": 443}
 
 _under_way = threading.local()
 
@@ -65,7 +66,7 @@ def _watch_checkpoints(tell: Callable[[str], object]) -> None:
 
 
 def _watch_requests(tell: Callable[[str], object]) -> None:
-    begin, connect = transport.Transport.open, connections.Connection._new_conn
+    begin, dial = transport.Transport.open, connections._dial
 
     @contextmanager
     def open_watched(
@@ -77,15 +78,16 @@ def _watch_requests(tell: Callable[[str], object]) -> None:
         with begin(self, request, cancellation) as answer:
             yield answer
 
-    def connect_watched(self: connections.Connection) -> socket.socket:
+    def dial_watched(
+        host: str, port: int, timeout: float, exchange: connections.Exchange
+    ) -> socket.socket:
         origin = _under_way.origin
-        port = origin.port or {"http": 80, "https": 443}[origin.scheme]
-        if (self.host, self.port) != (origin.hostname, port):
-            tell(f"a connection to {self.host}:{self.port} for a request to {origin.geturl()}")
-        return connect(self)
+        if (host, port) != (origin.hostname, origin.port or PORTS[origin.scheme]):
+            tell(f"a connection to {host}:{port} for a request to {origin.geturl()}")
+        return dial(host, port, timeout, exchange)
 
     transport.Transport.open = open_watched  # type: ignore[method-assign]
-    connections.Connection._new_conn = connect_watched  # type: ignore[method-assign]
+    vars(connections)["_dial"] = dial_watched
 
 
 def _tells_secret(request: WireRequest) -> bool:

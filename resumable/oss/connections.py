@@ -1,31 +1,27 @@
 """Sockets: the only module that opens them, as connections kept open between requests.
 
-They come out of the transport adapter of requests, of whose session nothing is used: it would
-follow redirects with the body and the security token, read ~/.netrc and proxy variables, keep
-cookies, and rewrite paths such as `a/../b` after they were signed.
+Requests are written to them as they were signed, byte for byte. There are no redirects, cookies,
+proxies or passwords of ~/.netrc here: where a request goes, and what it says, is the caller's.
 """
 
 import errno
+import selectors
 import socket
+import ssl
 import threading
-from collections.abc import Iterator, Mapping
-from http.client import HTTPResponse
+import weakref
+from collections.abc import Callable, Iterator
 from io import UnsupportedOperation
-from typing import Any
+from urllib.parse import urlsplit
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
-from urllib3.util.wait import wait_for_write
-
-from resumable.errors import ResumableError
+from resumable.errors import InvalidArgumentError, ResumableError
 from resumable.oss.heads import BoundedAnswer
 from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
 
 # An answer that is read as a whole may take this many timeouts, however it trickles in.
 PATIENCE = 5
 _POOL_SIZE = 256  # as many as a transfer may have threads
+_PORTS = {"http": 80, "https": 443}
 
 _SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 if hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -33,15 +29,32 @@ if hasattr(socket, "TCP_NOTSENT_LOWAT"):
     # answer would begin while megabytes of the body are still to be sent.
     _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 256 * 1024))
 
-under_way = threading.local()
+# How it shows that a server does not read on. It may have said why.
+_NOT_READ_ON = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE})
+# Select, where there is no poll, does not know descriptors above 1,023.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+
+class BodyFailedError(Exception):
+    """A body could not be read, which is no failure of the connection, even if it looks like one.
+
+    Attributes:
+        error: Why.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class HandshakeError(Exception):
+    """TLS could not be agreed on; the cause tells why."""
 
 
 class Exchange:
-    """A request under way: where its body failed, and how to break it from another thread."""
+    """A request under way, as another thread can break it off."""
 
     def __init__(self) -> None:
-        self.body_error: BaseException | None = None
-        self.body_done = True
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._broken = False
@@ -68,70 +81,80 @@ class Exchange:
         except OSError:  # it is gone already, which is what was wanted
             return
 
-    def blocks(self, body: Payload) -> Iterator[Block]:
-        """Hand out the body. An error of reading it must not look like one of the network."""
-        self.body_done = False
+
+class Connection:
+    """A connection that carries one request after another.
+
+    Args:
+        origin: Where it leads.
+        sock: The socket, connected.
+        timeout: Seconds for a byte to move.
+    """
+
+    def __init__(self, origin: str, sock: socket.socket, timeout: float) -> None:
+        self.origin = origin
+        self.sock = sock
+        self._timeout = timeout
+        self._in_step = True
+        sock.settimeout(timeout)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is open and silent, as one is that waits for a request."""
+        return not _is_ready(self.sock, selectors.EVENT_READ, 0)
+
+    def send(self, request: WireRequest) -> None:
+        """Send a whole request, unless the server does not read on: it may have answered then.
+
+        Raises:
+            BodyFailedError: the body could not be read.
+            OSError: the connection failed.
+        """
+        self._in_step = False
         try:
-            yield from body.blocks()
-        except Exception as error:
-            raise self.body_failed(error) from error
-        self.body_done = True
-
-    def body_failed(self, error: Exception) -> "BodyFailedError":
-        """Keep an error of reading the body; what to raise in its place."""
-        self.body_error = error
-        return BodyFailedError()
-
-
-class BodyFailedError(Exception):
-    """Passes through urllib3 untouched, unlike an OSError."""
-
-
-class Connection(urllib3.connection.HTTPConnection):
-    """A connection that can be broken from outside, and that is patient while it sends."""
-
-    def response_class(  # type: ignore[override]
-        self, sock: socket.socket, *_: object, method: str | None = None
-    ) -> HTTPResponse:
-        return BoundedAnswer(sock, method, PATIENCE * under_way.timeout)
-
-    def _new_conn(self) -> socket.socket:
-        exchange: Exchange = under_way.exchange
-        try:
-            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            told = str(error) if isinstance(error, OSError) else "it cannot be a host"
-            raise urllib3.exceptions.NewConnectionError(self, told) from error
-        failed: OSError | None = None
-        for family, kind, protocol, _, address in found:
-            sock = socket.socket(family, kind, protocol)
-            try:
-                for option in _SOCKET_OPTIONS:
-                    sock.setsockopt(*option)
-                sock.settimeout(self.timeout)
-                exchange.attach(sock)
-                sock.connect(address)
-            except OSError as error:
-                sock.close()
-                failed = error
-            else:
-                return sock
-        raise failed or OSError(f"{self.host} has no address")
-
-    def connect(self) -> None:
-        super().connect()
-        under_way.exchange.attach(self.sock)
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # kept open from an earlier request
-            under_way.exchange.attach(self.sock)
-        super().request(*args, **kwargs)
-
-    def send(self, data: Any) -> None:
-        if isinstance(data, StoredBlock):
-            self._send_stored(data)
+            self.sock.sendall(_head(request))
+            if request.body is not None:
+                self._send_body(request.body)
+        except OSError as error:
+            if error.errno not in _NOT_READ_ON:
+                raise
         else:
-            super().send(data)
+            self._in_step = True
+
+    def receive(self, method: str) -> BoundedAnswer:
+        """Read the head of the answer.
+
+        Raises:
+            OSError: the connection failed.
+            HTTPException: what came is no head.
+        """
+        answer = BoundedAnswer(self.sock, method, PATIENCE * self._timeout)
+        try:
+            answer.begin()
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    def can_go_on(self, answer: BoundedAnswer) -> bool:
+        """Whether another request can follow, once the body of this answer was read.
+
+        A server that answered before it had a whole body would take the next request for the rest.
+        """
+        return self._in_step and not answer.will_close
+
+    def close(self) -> None:
+        """Close it."""
+        self.sock.close()
+
+    def _send_body(self, body: Payload) -> None:
+        for block in _blocks(body):
+            if not isinstance(block, StoredBlock):
+                self.sock.sendall(block)
+            elif isinstance(self.sock, ssl.SSLSocket):
+                self.sock.sendall(_read(block))
+            else:
+                self._send_stored(block)
 
     def _send_stored(self, block: StoredBlock) -> None:
         """Have a block sent by the kernel; it must go on within the timeout."""
@@ -140,118 +163,150 @@ class Connection(urllib3.connection.HTTPConnection):
             try:
                 done += block.send(descriptor, done)
             except UnsupportedOperation:
-                super().send(self._read(block)[done:])
+                self.sock.sendall(_read(block)[done:])
                 return
             except BlockingIOError:
-                if not wait_for_write(self.sock, under_way.timeout):
+                if not _is_ready(self.sock, selectors.EVENT_WRITE, self._timeout):
                     raise TimeoutError from None
             except ResumableError as error:
-                raise under_way.exchange.body_failed(error) from error
-
-    @staticmethod
-    def _read(block: StoredBlock) -> memoryview:
-        try:
-            return block.read()
-        except ResumableError as error:
-            raise under_way.exchange.body_failed(error) from error
-
-    def endheaders(self, *args: Any, **kwargs: Any) -> None:
-        super().endheaders(*args, **kwargs)
-        # urllib3 sends the body under the timeout for connecting, which is the shorter one.
-        self.sock.settimeout(under_way.timeout)
-
-    def getresponse(self) -> Any:
-        if self.sock is None:  # urllib3 takes a broken pipe for a server that has answered
-            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection was lost")
-        answer = super().getresponse()
-        if not under_way.exchange.body_done and self.sock is not None:
-            # The server answered before it had the whole body: it would take the next request
-            # for the rest. The answer keeps its own hold on the socket and can still be read.
-            self.sock.close()
-            self.sock = None
-        return answer
+                raise BodyFailedError(error) from error
 
 
-class TlsConnection(Connection, urllib3.connection.HTTPSConnection):
-    """The same over TLS."""
+class Pool:
+    """Connections that are kept open between requests.
 
-    def _send_stored(self, block: StoredBlock) -> None:
-        self.send(self._read(block))
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = Connection
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = TlsConnection
-
-
-class Adapter(HTTPAdapter):
-    """requests' adapter, sending the target exactly as it was signed.
-
-    It does not do anew for each part what is the same for all of them, nor what only a session
-    has a use for: together that is a fifth of what a part costs beside its bytes.
+    Args:
+        timeouts: Seconds to wait for a connection, and for a byte to move.
+        trusted: Gives the context of TLS connections, which knows whom to trust.
     """
 
-    def __init__(self) -> None:
-        self._pools: dict[str, urllib3.HTTPConnectionPool] = {}
-        super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
+    def __init__(
+        self, timeouts: tuple[float, float], trusted: Callable[[], ssl.SSLContext]
+    ) -> None:
+        self._connect_timeout, self._timeout = timeouts
+        self._trusted = trusted
+        self._idle: list[Connection] = []
+        weakref.finalize(self, _close_all, self._idle)
 
-    def start(
-        self,
-        request: WireRequest,
-        exchange: Exchange,
-        timeouts: tuple[float, float],
-        verify: bool | str,
-    ) -> requests.Response:
-        """Send a request and read the head of the answer.
+    def take(self, origin: str, exchange: Exchange) -> Connection:
+        """Give a connection that nothing else uses: an idle one, or a new one.
 
-        Args:
-            request: What to send.
-            exchange: Through which it can be broken off.
-            timeouts: Seconds to wait for a connection, and for a byte to move.
-            verify: Path of a file of authorities, or True for the usual ones.
+        Raises:
+            OSError: there is none to be had.
+            HandshakeError: TLS could not be agreed on.
         """
-        prepared = requests.PreparedRequest()
-        prepared.method = request.method
-        prepared.url = request.origin + request.target
-        prepared.headers = CaseInsensitiveDict(_as_utf8(request.headers))
-        prepared.signed_origin = request.origin  # type: ignore[attr-defined]
-        prepared.signed_target = request.target  # type: ignore[attr-defined]
-        if request.body is not None and request.body.size:
-            prepared.body = exchange.blocks(request.body)  # type: ignore[assignment]
-        under_way.exchange, under_way.timeout = exchange, timeouts[1]
-        return self.send(prepared, stream=True, timeout=timeouts, verify=verify)
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread has it
+                break
+            if connection.origin == origin and connection.is_idle:
+                exchange.attach(connection.sock)
+                return connection
+            connection.close()
+        return Connection(origin, self._connected(origin, exchange), self._timeout)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
-    ) -> urllib3.HTTPConnectionPool:
-        origin: str = request.signed_origin  # type: ignore[attr-defined]
-        known = self._pools.get(origin)
-        if known is not None:
-            return known
-        made: Any = super().get_connection_with_tls_context(request, *args, **kwargs)
-        return self._pools.setdefault(origin, made)
+    def keep(self, connection: Connection) -> None:
+        """Take a connection back that is ready for another request."""
+        if len(self._idle) < _POOL_SIZE:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def close(self) -> None:
-        self._pools.clear()
-        super().close()
+        """Close the connections that are idle."""
+        _close_all(self._idle)
 
-    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:  # noqa: ARG002
-        target: str = request.signed_target  # type: ignore[attr-defined]
-        return target
+    def _connected(self, origin: str, exchange: Exchange) -> socket.socket:
+        url = urlsplit(origin)
+        host = url.hostname or ""
+        sock = _dial(host, url.port or _PORTS[url.scheme], self._connect_timeout, exchange)
+        if url.scheme == "http":
+            return sock
+        try:
+            sock = self._trusted().wrap_socket(
+                sock, server_hostname=host, do_handshake_on_connect=False
+            )
+            exchange.attach(sock)
+            sock.do_handshake()
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
+            sock.close()
+            raise
+        except ssl.SSLError as error:
+            sock.close()
+            raise HandshakeError from error
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
-    def build_response(self, _: requests.PreparedRequest, resp: Any) -> requests.Response:
-        response = requests.Response()
-        response.raw = resp
-        return response
+
+def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.socket:
+    """Connect to the first address of a host that can be reached."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(errno.EINVAL, "it cannot be a host") from error
+    failed: OSError | None = None
+    for family, kind, protocol, _, address in found:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in _SOCKET_OPTIONS:
+                sock.setsockopt(*option)
+            sock.settimeout(timeout)
+            exchange.attach(sock)
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failed = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failed or OSError(errno.EADDRNOTAVAIL, "the host has no address")
 
 
-def _as_utf8(headers: Mapping[str, str]) -> Any:
-    """Headers as the bytes that were signed; http.client would make latin-1 of text."""
-    return {name: value.encode() for name, value in headers.items()}
+def _close_all(connections: list[Connection]) -> None:
+    while connections:
+        try:
+            connections.pop().close()
+        except IndexError:  # another thread has it
+            break
+
+
+def _is_ready(sock: socket.socket, event: int, seconds: float) -> bool:
+    with _Selector() as selector:
+        selector.register(sock, event)
+        return bool(selector.select(seconds))
+
+
+def _head(request: WireRequest) -> bytes:
+    """The head of a request, its values in UTF-8, as they were signed."""
+    lines = [
+        f"{request.method} {request.target} HTTP/1.1",
+        f"host: {request.origin.partition('://')[2]}",
+        *(f"{name}: {value}" for name, value in request.headers.items()),
+    ]
+    if request.body is None and request.method in ("POST", "PUT"):
+        lines.append("content-length: 0")
+    head = "\r\n".join([*lines, "", ""])
+    if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
+        del head, lines  # tracebacks may show what a frame holds
+        raise InvalidArgumentError("there is a line break in the head of the request")
+    return head.encode()
+
+
+def _blocks(body: Payload) -> Iterator[Block]:
+    """The blocks of a body, whose errors must not look like those of the network."""
+    try:
+        yield from body.blocks()
+    except Exception as error:
+        raise BodyFailedError(error) from error
+
+
+def _read(block: StoredBlock) -> memoryview:
+    try:
+        return block.read()
+    except ResumableError as error:
+        raise BodyFailedError(error) from error

@@ -6,7 +6,8 @@ and refuses more than a hundred lines, although the metadata of one object can h
 
 import io
 import time
-from http.client import HTTPException, HTTPMessage, HTTPResponse, IncompleteRead, UnknownProtocol
+from collections.abc import Mapping
+from http.client import HTTPException, HTTPResponse, IncompleteRead, UnknownProtocol
 from socket import socket
 
 _MAX_LINES = 2_000
@@ -56,11 +57,15 @@ class BoundedAnswer(HTTPResponse):
 
     Args:
         patience: Seconds for the lines of the head, and for those between blocks of the body.
+
+    Attributes:
+        fields: The headers, their names in lower case. One that came several times is one.
     """
 
-    def __init__(self, sock: socket, method: str | None, patience: float) -> None:
+    def __init__(self, sock: socket, method: str, patience: float) -> None:
         super().__init__(sock, method=method)
         self.fp = _Lines(self.fp.detach(), patience)
+        self.fields: Mapping[str, str] = {}
 
     def begin(self, **_: object) -> None:
         """Read the head.
@@ -71,7 +76,7 @@ class BoundedAnswer(HTTPResponse):
         """
         while True:
             version, status, reason = self._read_status()  # type: ignore[attr-defined]
-            self.headers = self.msg = self._message()
+            self.fields = self._read_fields()
             if not 100 <= status < 200:
                 break
         if not version.startswith("HTTP/1."):
@@ -79,13 +84,18 @@ class BoundedAnswer(HTTPResponse):
         self.code = self.status = status
         self.reason = reason.strip()
         self.version = 10 if version == "HTTP/1.0" else 11
-        self.chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
+        self.chunked = self.fields.get("transfer-encoding", "").lower() == "chunked"
         self.chunk_left = None
         self.length = self._length()
-        self.will_close = self._check_close() or (not self.chunked and self.length is None)  # type: ignore[attr-defined]
+        self.will_close = (
+            self.version == 10
+            or "close" in self.fields.get("connection", "").lower()
+            or (not self.chunked and self.length is None)
+        )
 
-    def _message(self) -> HTTPMessage:
-        message, name, size = HTTPMessage(), "", 0
+    def _read_fields(self) -> dict[str, str]:
+        fields: dict[str, str] = {}
+        size = 0
         for _ in range(_MAX_LINES):
             line = self.fp.readline()
             size += len(line)
@@ -93,20 +103,31 @@ class BoundedAnswer(HTTPResponse):
                 break
             if not line.endswith(b"\n"):
                 raise IncompleteRead(b"")
-            text = line.decode("latin-1").rstrip("\r\n")
-            if not text:
-                return message
-            name, colon, value = text.partition(":")
+            name, colon, value = _text(line.rstrip(b"\r\n")).partition(":")
+            if not name and not colon:
+                return fields
             if not colon or not name or name != name.strip():
                 raise HTTPException("a line of the head is no header")
-            message[name] = value.strip(" \t")
+            name, value = name.lower(), value.strip(" \t")
+            fields[name] = f"{fields[name]}, {value}" if name in fields else value
         raise HTTPException("the head is too large")
 
     def _length(self) -> int | None:
         """Bytes of the body, where they are known."""
         if self.status in (_NO_CONTENT, _NOT_MODIFIED) or self._method == "HEAD":  # type: ignore[attr-defined]
             return 0
-        told = self.headers.get("content-length", "")
-        if self.chunked or not (told.isascii() and told.isdigit()):
+        told = {each.strip() for each in self.fields.get("content-length", "").split(",")}
+        if self.chunked:
             return None
-        return int(told)
+        if len(told) > 1:
+            raise HTTPException("the answer tells two lengths")
+        length = told.pop()
+        return int(length) if length.isascii() and length.isdigit() else None
+
+
+def _text(line: bytes) -> str:
+    """A line of a head, where each byte stands for a character unless they are UTF-8."""
+    try:
+        return line.decode()
+    except UnicodeError:
+        return line.decode("latin-1")

@@ -6,10 +6,8 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-
-import requests
-import urllib3
 
 from resumable.errors import (
     ConnectionFailedError,
@@ -21,13 +19,21 @@ from resumable.errors import (
     TransferCancelledError,
 )
 from resumable.oss.cancellation import Cancellation
-from resumable.oss.connections import PATIENCE, Adapter, BodyFailedError, Exchange
+from resumable.oss.connections import (
+    PATIENCE,
+    BodyFailedError,
+    Connection,
+    Exchange,
+    HandshakeError,
+    Pool,
+)
+from resumable.oss.heads import BoundedAnswer
 from resumable.oss.messages import Answer, WireRequest
 
 _MAX_ANSWER = 16 * 1024 * 1024
 _READ_BLOCK = 256 * 1024
 # What may come up from below.
-_BELOW = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)
+_BELOW = (HandshakeError, HTTPException, OSError)
 
 
 class Transport:
@@ -42,16 +48,17 @@ class Transport:
 
     def __init__(self, connect_timeout: float, timeout: float, ca_bundle: str | None) -> None:
         self._timeouts = (connect_timeout, timeout)
-        self._verify: str | bool = True if ca_bundle is None else _checked_bundle(ca_bundle)
-        self._connect()
+        given = None if ca_bundle is None else _context_of(ca_bundle)
+        self._trusted = _usual_context if given is None else lambda: given
+        self._start_afresh()
 
-    def _connect(self) -> None:
+    def _start_afresh(self) -> None:
         self._process = os.getpid()
-        self._adapter = Adapter()
+        self._pool = Pool(self._timeouts, self._trusted)
 
     def close(self) -> None:
         """Close the connections that are idle."""
-        self._adapter.close()
+        self._pool.close()
 
     def send(self, request: WireRequest, cancellation: Cancellation) -> Answer:
         """Send a request and read the whole answer.
@@ -74,41 +81,58 @@ class Transport:
         """
         exchange = Exchange()
         with cancellation.interruptible(exchange.break_off):
-            response = self._start(request, exchange, cancellation)
+            connection, raw = self._start(request, exchange, cancellation)
+            answer = OpenAnswer(raw, cancellation, PATIENCE * self._timeouts[1])
             try:
-                yield OpenAnswer(response.raw, cancellation, PATIENCE * self._timeouts[1])
+                yield answer
             finally:
-                # A connection whose answer was read to its end is back in the pool by now.
-                response.close()
+                raw.close()
+                if answer.is_over and connection.can_go_on(raw):
+                    self._pool.keep(connection)
+                else:
+                    connection.close()
 
     def _start(
         self, request: WireRequest, exchange: Exchange, cancellation: Cancellation
-    ) -> requests.Response:
+    ) -> tuple[Connection, BoundedAnswer]:
         if self._process != os.getpid():
             # A forked child has its parent's connections: they would get each other's answers.
-            self._connect()
+            self._start_afresh()
         try:
-            return self._adapter.start(request, exchange, self._timeouts, self._verify)
+            return self._exchanged(request, exchange)
         except _BELOW as error:
-            failure: BaseException = _told(error, cancellation)
-        except BodyFailedError:
-            failure = exchange.body_error or AssertionError("a body failed without an error")
+            failure: Exception = _told(error, cancellation)
+        except BodyFailedError as failed:
+            failure = failed.error
         # Raised out here so that it does not carry the request, and with it the signature, along.
         raise failure
 
+    def _exchanged(
+        self, request: WireRequest, exchange: Exchange
+    ) -> tuple[Connection, BoundedAnswer]:
+        connection = self._pool.take(request.origin, exchange)
+        try:
+            connection.send(request)
+            return connection, connection.receive(request.method)
+        except BaseException:
+            connection.close()
+            raise
+
 
 class OpenAnswer:
-    """An answer whose body is still on the wire."""
+    """An answer whose body is still on the wire.
 
-    def __init__(
-        self, raw: urllib3.response.HTTPResponse, cancellation: Cancellation, patience: float
-    ) -> None:
+    Attributes:
+        is_over: Whether the body was read to its end.
+    """
+
+    def __init__(self, raw: BoundedAnswer, cancellation: Cancellation, patience: float) -> None:
         self._patience = patience
         self._raw = raw
         self._cancellation = cancellation
+        self.is_over = False
         self.status = raw.status
-        # Taken by name, a header that came several times is one.
-        self.headers = {name.lower(): _as_text(raw.headers[name]) for name in raw.headers}
+        self.headers = raw.fields
 
     def whole(self) -> Answer:
         """The answer with all of its body, which must be of a size that OSS gives.
@@ -118,7 +142,7 @@ class OpenAnswer:
             ProtocolError: it is larger.
         """
         deadline = time.monotonic() + self._patience
-        size = int(self._raw.length_remaining or 0)
+        size = self._raw.length or 0
         blocks: list[bytes] = []
         while size <= _MAX_ANSWER and (block := self._read(self._raw.read1)):
             blocks.append(block)
@@ -138,74 +162,63 @@ class OpenAnswer:
         while block := self._read(self._raw.read):
             yield block
 
-    def _read(self, read: Callable[..., bytes]) -> bytes:
+    def _read(self, read: Callable[[int], bytes]) -> bytes:
         try:
-            return read(_READ_BLOCK, decode_content=False)
+            block = read(_READ_BLOCK)
+            if not block and self._raw.length:
+                raise IncompleteRead(b"", self._raw.length)
         except (*_BELOW, ValueError) as error:  # a chunk of negative size is a ValueError
             failure = _told(error, self._cancellation)
+        else:
+            self.is_over = not block
+            return block
         raise failure
 
 
-def _as_text(value: str) -> str:
-    """A header's value as http.client read it, which takes every byte for latin-1."""
+def _context_of(path: str) -> ssl.SSLContext:
     try:
-        return value.encode("latin-1").decode()
-    except UnicodeError:
-        return value
-
-
-def _checked_bundle(path: str) -> str:
-    path = os.path.abspath(path)
-    try:
-        ssl.create_default_context(cafile=path)
+        return ssl.create_default_context(cafile=os.path.abspath(path))
     except OSError as error:  # an SSLError is one, too
         raise InvalidArgumentError(
             f"ca_bundle {path!r} cannot be used: {error.strerror or error}"
         ) from None
-    return path
+
+
+@cache
+def _usual_context() -> ssl.SSLContext:
+    import certifi  # noqa: PLC0415 - not needed without TLS
+
+    return ssl.create_default_context(cafile=certifi.where())
 
 
 def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
     """What a failure below means, without the request it happened in."""
     if cancellation.is_broken:
         return TransferCancelledError("the transfer was stopped")
-    for inner in _inside(error):
-        if isinstance(inner, OSError) and inner.errno in (errno.EMFILE, errno.ENFILE):
-            failure = LocalFileError.of(inner, "opening", "a socket")
-            failure.advice = "Let the process have more open files (ulimit -n)"
-            return failure
-    reason = _reason(error)
-    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        failure = LocalFileError.of(error, "opening", "a socket")
+        failure.advice = "Let the process have more open files (ulimit -n)"
+        return failure
+    if isinstance(error, HandshakeError):
         failed = ConnectionFailedError(
-            f"the server's certificate or TLS was not accepted: {reason}",
+            f"the server's certificate or TLS was not accepted: {_reason(error.__cause__)}",
             advice="Check the endpoint's name; give ca_bundle= for a private authority",
         )
         failed.retryable = False
         return failed
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
-        return RequestTimeoutError(f"the server did not move a byte in time: {reason}")
-    if any(isinstance(inner, TimeoutError) for inner in _inside(error)):
-        return RequestTimeoutError("the server did not take the request in time")
-    return ConnectionFailedError(f"the connection failed: {reason}")
+    if isinstance(error, TimeoutError):
+        return RequestTimeoutError("the server did not move a byte in time")
+    return ConnectionFailedError(f"the connection failed: {_reason(error)}")
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException | None) -> str:
     """What went wrong in words. Nothing of the request or of the answer is repeated."""
-    for inner in _inside(error):
-        if isinstance(inner, IncompleteRead | urllib3.exceptions.IncompleteRead):
-            return "the answer ended too early"
-        if isinstance(inner, RemoteDisconnected):
-            return "the server hung up without an answer"
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-        if isinstance(inner, HTTPException) and not isinstance(inner, OSError):
-            return "the answer is not HTTP"
-    return type(error).__name__
-
-
-def _inside(error: BaseException) -> Iterator[BaseException]:
-    """An error and those it was made of, which stand in its arguments or as its reason."""
-    yield error
-    for inner in (*error.args, getattr(error, "reason", None), error.__cause__):
-        if isinstance(inner, BaseException):
-            yield from _inside(inner)
+    if isinstance(error, RemoteDisconnected):
+        return "the server hung up without an answer"
+    if isinstance(error, IncompleteRead):
+        return "the answer ended too early"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, HTTPException | ValueError):
+        return "the answer is not HTTP"
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__

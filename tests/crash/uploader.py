@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 from resumable import Bucket, ResumableError, RetryPolicy, upload_file
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection
+from resumable.oss.heads import BoundedAnswer
 from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.transport import Transport
 from resumable.transfer import checkpoints, files, source
@@ -137,7 +138,7 @@ def _arm_system_call(point: KillPoint) -> None:
 
 
 def _arm_request(point: KillPoint) -> None:
-    real_send, real_getresponse = Transport.send, Connection.getresponse
+    real_send, real_receive = Transport.send, Connection.receive
     calls, under_way = count(1), threading.local()
 
     def send(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
@@ -150,15 +151,15 @@ def _arm_request(point: KillPoint) -> None:
             _die()
         return answer
 
-    def getresponse(self: Connection) -> object:
+    def receive(self: Connection, method: str) -> BoundedAnswer:
         if under_way.hit and point.moment == "answered":
             select.select([self.sock], [], [])
         if under_way.hit and point.moment in ("sent", "answered"):
             _die()
-        return real_getresponse(self)
+        return real_receive(self, method)
 
     Transport.send = send  # type: ignore[method-assign]
-    Connection.getresponse = getresponse  # type: ignore[method-assign]
+    Connection.receive = receive  # type: ignore[method-assign]
 
 
 def run_of(headers: Mapping[str, str]) -> int:

@@ -20,6 +20,7 @@ import filelock._unix
 
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection
+from resumable.oss.heads import BoundedAnswer
 from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.transport import Transport
 from resumable.transfer import checkpoints, files
@@ -63,7 +64,7 @@ def put_around(around: Around) -> None:
 def put_around_meanwhile(around: Around) -> Iterator[None]:
     """The same until the context ends."""
     seen = [vars(module)["os"] for module in _SEES_OS]
-    send, getresponse = Transport.send, Connection.getresponse
+    send, receive = Transport.send, Connection.receive
     put_around(around)
     try:
         yield
@@ -71,7 +72,7 @@ def put_around_meanwhile(around: Around) -> Iterator[None]:
         for module, before in zip(_SEES_OS, seen, strict=True):
             vars(module)["os"] = before
         Transport.send = send  # type: ignore[method-assign]
-        Connection.getresponse = getresponse  # type: ignore[method-assign]
+        Connection.receive = receive  # type: ignore[method-assign]
 
 
 def _around_call(name: str, real: Callable[..., Any], around: Around) -> Callable[..., Any]:
@@ -90,7 +91,7 @@ def _write_half(write: Callable[..., object], descriptor: object, data: object) 
 
 
 def _put_around_requests(around: Around) -> None:
-    real_send, real_getresponse = Transport.send, Connection.getresponse
+    real_send, real_receive = Transport.send, Connection.receive
     thread = threading.local()
 
     def send(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
@@ -103,13 +104,13 @@ def _put_around_requests(around: Around) -> None:
 
         return cast(Answer, around(Effect(operation_of(request), (request,), half), do))
 
-    def getresponse(self: Connection) -> object:
+    def receive(self: Connection, method: str) -> BoundedAnswer:
         if getattr(thread, "dies", False):  # all of it is out, and nobody waits for the answer
             die()
-        return real_getresponse(self)
+        return real_receive(self, method)
 
     Transport.send = send  # type: ignore[method-assign]
-    Connection.getresponse = getresponse  # type: ignore[method-assign]
+    Connection.receive = receive  # type: ignore[method-assign]
 
 
 def dying_at(point: KillPoint) -> Around:

@@ -222,7 +222,7 @@ def _arm(point: int) -> None:
     for owner, name in (
         (transport.Transport, "_start"),  # the request, up to the head of its answer
         (transport.Transport, "send"),  # its whole answer
-        (connections.Connection, "endheaders"),  # its body on the wire
+        (connections.Connection, "send"),  # its body on the wire
     ):
         setattr(owner, name, countdown.around(getattr(owner, name)))
 

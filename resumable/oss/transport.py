@@ -1,6 +1,7 @@
 """One request, one answer, and what it means if there is none."""
 
 import errno
+import logging
 import os
 import ssl
 import time
@@ -28,8 +29,9 @@ from resumable.oss.connections import (
     Pool,
 )
 from resumable.oss.heads import BoundedAnswer
-from resumable.oss.messages import Answer, WireRequest
+from resumable.oss.messages import REQUEST_ID, Answer, WireRequest
 
+_log = logging.getLogger("resumable")
 _MAX_ANSWER = 16 * 1024 * 1024
 _READ_BLOCK = 256 * 1024
 # What may come up from below.
@@ -83,6 +85,14 @@ class Transport:
         with cancellation.interruptible(exchange.break_off):
             connection, raw = self._start(request, exchange, cancellation)
             answer = OpenAnswer(raw, cancellation, PATIENCE * self._timeouts[1])
+            _log.debug(
+                "%s %s%s: %d, request id %s",
+                request.method,
+                request.origin,
+                request.target,
+                answer.status,
+                answer.headers.get(REQUEST_ID, "unknown"),
+            )
             try:
                 yield answer
             finally:

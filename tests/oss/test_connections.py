@@ -1,20 +1,30 @@
 """Connections under odd circumstances: other systems, forks, sockets that are gone, odd answers."""
 
+import gc
 import os
 import socket
 import subprocess
 import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from resumable import Bucket, InvalidArgumentError
 from resumable.core.integrity import crc64
-from resumable.oss.connections import Exchange
+from resumable.oss.cancellation import Cancellation
+from resumable.oss.connections import Connection, Exchange, Pool
+from resumable.oss.messages import WireRequest
+from resumable.oss.transport import Transport
 from resumable.server import LocalServer
+from tests.support import local_bucket
 
 from .conftest import Connect, Serve
-from .rawserver import acknowledgement, answer, answering
+from .rawserver import Peer, acknowledgement, answer, answering
 
 PROJECT = Path(__file__).parents[2]
 
@@ -125,3 +135,98 @@ def test_bucket_that_could_not_be_made_can_be_shown_in_a_traceback() -> None:
         Bucket("No Bucket", endpoint="http://127.0.0.1")
     shown = [repr(entry.frame.f_locals.get("self")) for entry in raised.traceback]
     assert "Bucket(...)" in shown
+
+
+def test_header_that_comes_several_times_is_one(serve: Serve, connect: Connect) -> None:
+    head = answer(200, headers={"x-oss-meta-a": "1", "X-OSS-Meta-A": "2", "ETag": '"E"'})
+    bucket = connect(serve(answering(head)))
+    assert bucket.head_object("k").headers["x-oss-meta-a"] == "1, 2"
+
+
+def test_line_break_in_a_head_is_never_sent(serve: Serve) -> None:
+    server = serve(answering(answer(200)))
+    headers = {"authorization": "TopSecretSignature", "x-oss-meta-a": "1\r\nhost: another"}
+    request = WireRequest("GET", server.endpoint, "/k", headers, None)
+    with closing(Transport(5, 5, None)) as transport:
+        with pytest.raises(InvalidArgumentError, match="line break") as failed:
+            transport.send(request, Cancellation())
+        told = traceback.TracebackException.from_exception(failed.value, capture_locals=True)
+    shown = [frame for frame in told.stack.format() if __file__ not in frame]
+    assert "_head" in shown[-1]
+    assert not [frame for frame in shown if "TopSecret" in frame]
+    assert server.requests == []
+
+
+def test_bucket_that_is_not_closed_leaves_no_connection_open(serve: Serve) -> None:
+    gone = threading.Event()
+
+    def answers_once(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer(204))
+        peer.wait_until_gone()
+        gone.set()
+
+    bucket = local_bucket(serve(answers_once).endpoint)
+    bucket.delete_object("k")
+    del bucket
+    gc.collect()  # a socket that is left to it would be a warning, and so an error
+    assert gone.wait(10)
+
+
+@contextmanager
+def pair() -> Iterator[tuple[Connection, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Connection("http://h", ours, 5.0), theirs
+
+
+@contextmanager
+def pool() -> Iterator[Pool]:
+    with closing(Pool((5.0, 5.0), _nobody_is_trusted)) as made:
+        yield made
+
+
+def _nobody_is_trusted() -> NoReturn:
+    raise AssertionError("there is no TLS here")
+
+
+def test_connection_kept_open_is_used_again() -> None:
+    with pair() as (connection, _), pool() as kept:
+        kept.keep(connection)
+        assert kept.take("http://h", Exchange()) is connection
+
+
+def test_connection_kept_open_for_a_call_that_is_broken_off_is_no_error() -> None:
+    exchange = Exchange()
+    exchange.break_off()
+    with pair() as (connection, _), pool() as kept:
+        kept.keep(connection)
+        with pytest.raises(ConnectionAbortedError):
+            kept.take("http://h", exchange)
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 408 Request Timeout\r\n"])
+def test_connection_that_spoke_unasked_is_not_used_again(server: LocalServer, data: bytes) -> None:
+    with pair() as (connection, theirs), pool() as kept:
+        connection.origin = server.endpoint
+        theirs.sendall(data)
+        theirs.shutdown(socket.SHUT_WR)
+        kept.keep(connection)
+        with closing(kept.take(server.endpoint, Exchange())) as taken:
+            assert taken is not connection
+        assert connection.sock.fileno() == -1
+
+
+def test_connection_to_another_origin_is_not_used(server: LocalServer) -> None:
+    with pair() as (connection, _), pool() as kept:
+        kept.keep(connection)
+        with closing(kept.take(server.endpoint, Exchange())) as taken:
+            assert taken is not connection
+
+
+def test_no_more_connections_are_kept_than_threads_can_use() -> None:
+    with pool() as kept, ExitStack() as opened:
+        made = [opened.enter_context(pair())[0] for _ in range(257)]
+        for connection in made:
+            kept.keep(connection)
+        assert [connection.sock.fileno() == -1 for connection in made] == [False] * 256 + [True]

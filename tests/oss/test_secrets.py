@@ -6,10 +6,11 @@ import traceback
 from collections.abc import Callable, Iterator
 
 import pytest
-import requests
 
 from resumable import Bucket, Credentials, RetryPolicy
 from resumable.errors import LocalFileError
+from resumable.oss.connections import Connection
+from resumable.oss.heads import BoundedAnswer
 from resumable.oss.messages import BytesPayload, WireRequest
 from resumable.oss.signing import SignatureVersion
 from tests.oss.conftest import ONCE, Serve
@@ -108,9 +109,8 @@ def test_secret_is_in_no_traceback_with_local_variables(
 @versions
 def test_chain_of_an_error_carries_no_request(failed: tuple[BaseException, list[str]]) -> None:
     for error in chain(failed[0]):
-        assert not isinstance(error, requests.RequestException)
         held = [*vars(error).values(), *error.args]
-        kinds = requests.PreparedRequest | requests.Response | WireRequest
+        kinds = BoundedAnswer | Connection | WireRequest
         assert not [value for value in held if isinstance(value, kinds)]
 
 
@@ -158,7 +158,7 @@ def test_secret_is_in_no_log_of_a_call_that_succeeds(
         )
         with bucket:
             bucket.delete_object("k")
-    assert caplog.records, "urllib3 tells of each request"
+    assert f"DELETE {server.endpoint}/examplebucket/k: 204, request id" in caplog.text
     secrets = [SECRET, TOKEN, server.requests[0].headers["authorization"]]
     assert not [secret for secret in secrets if secret in caplog.text]
 

@@ -5,6 +5,7 @@ The key was made for these tests and guards nothing:
         -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout k.pem -out c.pem
 """
 
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -120,3 +121,49 @@ def test_call_that_is_stuck_in_tls_can_be_broken_off_at_once(
         running = Running(bucket, lambda view: view.upload_part("k", "U", 1, LARGE))
         assert server.hanging.acquire(timeout=10)
         assert running.break_off() < 1.0
+
+
+def test_server_that_hangs_up_on_the_handshake_is_asked_again(
+    serve: Serve, tls: ssl.SSLContext
+) -> None:
+    def hangs_up_once(peer: Peer) -> None:
+        if server.connections > 1:
+            peer.socket = tls.wrap_socket(peer.socket, server_side=True)
+            again(Peer(peer.socket, server.requests, peer.hang))
+
+    again = answering(acknowledgement(b"x"))
+    server = serve(hangs_up_once)
+    with bucket_at(f"https://localhost:{server.port}", TRUSTED) as bucket:
+        bucket.put_object("k", b"x")
+    assert (server.connections, [request.body for request in server.requests]) == (2, [b"x"])
+
+
+def test_record_that_was_damaged_on_the_way_is_asked_for_again(
+    serve: Serve, tls: ssl.SSLContext
+) -> None:
+    def damages_the_first(peer: Peer) -> None:
+        while peer.request() is not None:
+            if server.connections == 1:
+                os.write(peer.socket.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+            else:
+                peer.send(acknowledgement(b"x"))
+
+    server = serve(damages_the_first, tls)
+    with bucket_at(server.endpoint, TRUSTED) as bucket:
+        bucket.put_object("k", b"x")
+    assert (server.connections, [request.body for request in server.requests]) == (2, [b"x", b"x"])
+
+
+def test_authorities_are_read_once(serve: Serve, tls: ssl.SSLContext, tmp_path: Path) -> None:
+    def answers_once(peer: Peer) -> None:
+        peer.request()
+        peer.send(acknowledgement(b"x", {"Connection": "close"}))
+
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(Path(TRUSTED).read_bytes())
+    server = serve(answers_once, tls)
+    with bucket_at(server.endpoint, str(bundle)) as bucket:
+        bucket.put_object("k", b"x")
+        bundle.unlink()
+        bucket.put_object("k", b"x")
+    assert server.connections == 2

@@ -18,7 +18,7 @@ from resumable import Bucket, InvalidArgumentError
 from resumable.core.integrity import crc64
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection, Exchange, Pool
-from resumable.oss.messages import WireRequest
+from resumable.oss.messages import BytesPayload, WireRequest
 from resumable.oss.transport import Transport
 from resumable.server import LocalServer
 from tests.support import local_bucket
@@ -194,6 +194,17 @@ def test_connection_kept_open_is_used_again() -> None:
     with pair() as (connection, _), pool() as kept:
         kept.keep(connection)
         assert kept.take("http://h", Exchange()) is connection
+
+
+def test_connection_that_did_not_take_a_whole_request_carries_no_other() -> None:
+    request = WireRequest("PUT", "http://h", "/k", {"content-length": "1"}, BytesPayload(b"x"))
+    with pair() as (connection, theirs):
+        connection.sock.shutdown(socket.SHUT_WR)
+        theirs.sendall(answer(403))
+        connection.send(request)
+        with closing(connection.receive("PUT")) as refused:
+            assert refused.status == 403
+            assert not connection.can_go_on(refused)
 
 
 def test_connection_kept_open_for_a_call_that_is_broken_off_is_no_error() -> None:

@@ -83,13 +83,13 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 LOADED: dict[str, tuple[str, str]] = {
-    "the import": ("import resumable", "requests pydantic tenacity filelock dataclasses"),
-    "an error": ("from resumable import LocalFileError", "requests pydantic tenacity filelock"),
+    "the import": ("import resumable", "http.client pydantic tenacity filelock dataclasses"),
+    "an error": ("from resumable import LocalFileError", "http.client pydantic tenacity filelock"),
     "the help": (
         "from resumable.cli.app import app; app(['--help'], standalone_mode=False)",
-        "requests pydantic tenacity filelock sqlite3",
+        "http.client pydantic tenacity filelock sqlite3",
     ),
-    "a transfer": ("from resumable import Bucket, upload_file", "tenacity pydantic click"),
+    "a transfer": ("from resumable import Bucket, upload_file", "tenacity pydantic click certifi"),
 }
 
 

@@ -76,7 +76,12 @@ class Bucket(MultipartCalls, ObjectCalls):
                 advice="Give region= or set OSS_REGION",
             )
         target = Target(name, found.endpoint, found.region, version)
-        transport = Transport(connect_timeout, timeout, ca_bundle)
+        transport = Transport(
+            connect_timeout,
+            timeout,
+            tls=found.endpoint.scheme == "https",
+            ca_bundle=ca_bundle,
+        )
         self._client = Client(target, found.keys, transport, retry or RetryPolicy())
         self._controls = Controls()
 

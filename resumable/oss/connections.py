@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import UnsupportedOperation
 from urllib.parse import urlsplit
 
@@ -177,14 +177,12 @@ class Pool:
 
     Args:
         timeouts: Seconds to wait for a connection, and for a byte to move.
-        trusted: Gives the context of TLS connections, which knows whom to trust.
+        context: For TLS connections; it knows whom to trust.
     """
 
-    def __init__(
-        self, timeouts: tuple[float, float], trusted: Callable[[], ssl.SSLContext]
-    ) -> None:
+    def __init__(self, timeouts: tuple[float, float], context: ssl.SSLContext) -> None:
         self._connect_timeout, self._timeout = timeouts
-        self._trusted = trusted
+        self._context = context
         self._idle: list[Connection] = []
         weakref.finalize(self, _close_all, self._idle)
 
@@ -224,7 +222,7 @@ class Pool:
         if url.scheme == "http":
             return sock
         try:
-            sock = self._trusted().wrap_socket(
+            sock = self._context.wrap_socket(
                 sock, server_hostname=host, do_handshake_on_connect=False
             )
             exchange.attach(sock)

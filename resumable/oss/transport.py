@@ -44,19 +44,24 @@ class Transport:
     Args:
         connect_timeout: Seconds to wait for a connection.
         timeout: Seconds without a byte moving, in either direction, before a request fails.
+        tls: Whether there are to be TLS connections. Without it nobody is trusted.
         ca_bundle: Path of a PEM file of the certificate authorities to trust instead of the
             usual ones. Certificates are always verified.
     """
 
-    def __init__(self, connect_timeout: float, timeout: float, ca_bundle: str | None) -> None:
+    def __init__(
+        self, connect_timeout: float, timeout: float, *, tls: bool, ca_bundle: str | None
+    ) -> None:
         self._timeouts = (connect_timeout, timeout)
-        given = None if ca_bundle is None else _context_of(ca_bundle)
-        self._trusted = _usual_context if given is None else lambda: given
+        if ca_bundle is not None:
+            self._context = _context_of(ca_bundle)
+        else:
+            self._context = _usual_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._start_afresh()
 
     def _start_afresh(self) -> None:
         self._process = os.getpid()
-        self._pool = Pool(self._timeouts, self._trusted)
+        self._pool = Pool(self._timeouts, self._context)
 
     def close(self) -> None:
         """Close the connections that are idle."""

@@ -8,14 +8,18 @@ The key was made for these tests and guards nothing:
 import os
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from resumable import Bucket
 from resumable.errors import ConnectionFailedError, ResumableError
+from resumable.oss.cancellation import Cancellation
+from resumable.oss.messages import WireRequest
+from resumable.oss.transport import Transport
 from tests.oss.conftest import KEYS, Serve
-from tests.oss.rawserver import Peer, acknowledgement, answering
+from tests.oss.rawserver import Peer, acknowledgement, answer, answering
 from tests.oss.test_stuck import Running
 from tests.support import CREDENTIALS, MIB, QUICK, random_bytes
 
@@ -152,6 +156,17 @@ def test_record_that_was_damaged_on_the_way_is_asked_for_again(
     with bucket_at(server.endpoint, TRUSTED) as bucket:
         bucket.put_object("k", b"x")
     assert (server.connections, [request.body for request in server.requests]) == (2, [b"x", b"x"])
+
+
+def test_transport_that_is_made_without_tls_trusts_nobody(
+    serve: Serve, tls: ssl.SSLContext
+) -> None:
+    server = serve(answering(answer(200)), tls)
+    request = WireRequest("GET", server.endpoint, "/k", {}, None)
+    transport = Transport(5, 5, tls=False, ca_bundle=None)
+    with closing(transport), pytest.raises(ConnectionFailedError, match="certificate"):
+        transport.send(request, Cancellation())
+    assert server.requests == []
 
 
 def test_authorities_are_read_once(serve: Serve, tls: ssl.SSLContext, tmp_path: Path) -> None:

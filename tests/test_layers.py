@@ -63,16 +63,16 @@ LAYERS: Mapping[str, Layer] = {
     "oss.connections": Layer(
         ours=words("oss errors"),
         stdlib=words(
-            "collections.abc errno io selectors socket ssl threading urllib.parse weakref"
+            "collections.abc errno io re selectors socket ssl threading urllib.parse weakref"
         ),
     ),
     # It sees what comes up from below, and opens nothing.
     "oss.transport": Layer(
         ours=words("oss errors"),
         others=words("certifi"),
-        stdlib=words("collections.abc contextlib errno functools http.client logging os ssl time"),
+        stdlib=words("collections.abc contextlib errno functools logging os ssl time"),
     ),
-    "oss.heads": Layer(ours=words(""), stdlib=words("collections.abc http.client io socket time")),
+    "oss.incoming": Layer(ours=words(""), stdlib=words("collections.abc errno re time typing")),
     "transfer": Layer(ours=words("transfer oss core errors"), others=words("filelock")),
     "server": Layer(ours=words("server"), others=words("anycrc defusedxml h11")),
     "cli": Layer(

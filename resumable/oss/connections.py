@@ -5,6 +5,7 @@ proxies or passwords of ~/.netrc here: where a request goes, and what it says, i
 """
 
 import errno
+import re
 import selectors
 import socket
 import ssl
@@ -14,13 +15,14 @@ from collections.abc import Iterator
 from io import UnsupportedOperation
 from urllib.parse import urlsplit
 
-from resumable.errors import InvalidArgumentError, ResumableError
-from resumable.oss.heads import BoundedAnswer
+from resumable.errors import InvalidArgumentError, ResumableError, SourceChangedError
+from resumable.oss.incoming import IncomingAnswer, Stream
 from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
 
 # An answer that is read as a whole may take this many timeouts, however it trickles in.
 PATIENCE = 5
 _POOL_SIZE = 256  # as many as a transfer may have threads
+_ZONE = re.compile(r"%[^\]]*")
 _PORTS = {"http": 80, "https": 443}
 
 _SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
@@ -30,7 +32,12 @@ if hasattr(socket, "TCP_NOTSENT_LOWAT"):
     _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 256 * 1024))
 
 # How it shows that a server does not read on. It may have said why.
-_NOT_READ_ON = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE})
+_NOT_READ_ON = frozenset(
+    {errno.EPIPE, errno.ESHUTDOWN, errno.ECONNRESET, errno.ECONNABORTED, errno.EPROTOTYPE}
+)
+_LONGEST_WAIT = 86_400.0  # seconds: what is passed to poll must not be too much for it
+# TLS takes all of what it is given, or none: with little, a slow line moves within the timeout.
+_AT_ONCE = 64 * 1024
 # Select, where there is no poll, does not know descriptors above 1,023.
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
@@ -67,19 +74,24 @@ class Exchange:
         if broken:
             raise ConnectionAbortedError(errno.ECONNABORTED, "broken off")
 
+    def detach(self) -> None:
+        """Let go of the socket: from now on it may be another request's."""
+        with self._lock:
+            self._socket = None
+
     def break_off(self) -> None:
         """Let whatever the request waits for fail."""
         with self._lock:
             self._broken = True
             sock = self._socket
-        if sock is None:
-            return
-        try:
-            # Not the method of the TLS socket, which would tear its state down under the thread
-            # that is using it.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
-        except OSError:  # it is gone already, which is what was wanted
-            return
+            if sock is None:
+                return
+            try:
+                # Not the method of the TLS socket, which would tear its state down under the
+                # thread that is using it.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:  # it is gone already, which is what was wanted
+                return
 
 
 class Connection:
@@ -95,66 +107,82 @@ class Connection:
         self.origin = origin
         self.sock = sock
         self._timeout = timeout
-        self._in_step = True
-        sock.settimeout(timeout)
+        self._stream = Stream(sock)
+        self._is_in_step = True
+        self._answer: IncomingAnswer | None = None
 
     @property
-    def is_idle(self) -> bool:
-        """Whether it is open and silent, as one is that waits for a request."""
-        return not _is_ready(self.sock, selectors.EVENT_READ, 0)
+    def can_go_on(self) -> bool:
+        """Whether another request may follow: the last one was taken, and answered, as a whole."""
+        answer = self._answer
+        return self._is_in_step and (answer is None or (answer.is_over and not answer.closes))
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is open, and the server has said nothing that was not asked for."""
+        return (
+            self._stream.is_empty
+            and not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
+            and not _is_ready(self.sock, selectors.EVENT_READ, 0)
+        )
 
     def send(self, request: WireRequest) -> None:
         """Send a whole request, unless the server does not read on: it may have answered then.
 
         Raises:
-            BodyFailedError: the body could not be read.
+            BodyFailedError: the body could not be read, or has another size than was told.
             OSError: the connection failed.
         """
-        self._in_step = False
+        self._is_in_step = False
         try:
-            self.sock.sendall(_head(request))
+            self._send_bytes(_head(request))
             if request.body is not None:
                 self._send_body(request.body)
+            self._is_in_step = True
         except OSError as error:
             if error.errno not in _NOT_READ_ON:
                 raise
-        else:
-            self._in_step = True
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # It came in a frame that holds what is sent, and with it the signature.
+            raise stop.with_traceback(None) from None
 
-    def receive(self, method: str) -> BoundedAnswer:
-        """Read the head of the answer.
+    def receive(self, request: WireRequest) -> IncomingAnswer:
+        """Read the head of the answer; its body must be read before the next request.
 
         Raises:
             OSError: the connection failed.
-            HTTPException: what came is no head.
+            BrokenAnswerError: what came is no head.
         """
-        answer = BoundedAnswer(self.sock, method, PATIENCE * self._timeout)
-        try:
-            answer.begin()
-        except BaseException:
-            answer.close()
-            raise
+        answer = IncomingAnswer(self._stream, request.method, PATIENCE * self._timeout)
+        if request.body is not None and request.body.size and answer.status >= 300:
+            # Whoever refuses a body may not have read it, and take it for the next request.
+            self._is_in_step = False
+        self._answer = answer
         return answer
-
-    def can_go_on(self, answer: BoundedAnswer) -> bool:
-        """Whether another request can follow, once the body of this answer was read.
-
-        A server that answered before it had a whole body would take the next request for the rest.
-        """
-        return self._in_step and not answer.will_close
 
     def close(self) -> None:
         """Close it."""
         self.sock.close()
 
     def _send_body(self, body: Payload) -> None:
+        left = body.size
         for block in _blocks(body):
+            left -= len(block)
+            if left < 0:
+                break
             if not isinstance(block, StoredBlock):
-                self.sock.sendall(block)
+                self._send_bytes(block)
             elif isinstance(self.sock, ssl.SSLSocket):
-                self.sock.sendall(_read(block))
+                self._send_bytes(_read(block))
             else:
                 self._send_stored(block)
+        if left:
+            raise BodyFailedError(SourceChangedError(f"a body is not of its {body.size} bytes"))
+
+    def _send_bytes(self, data: bytes | memoryview) -> None:
+        left = memoryview(data)
+        while left:
+            left = left[self.sock.send(left[:_AT_ONCE]) :]
 
     def _send_stored(self, block: StoredBlock) -> None:
         """Have a block sent by the kernel; it must go on within the timeout."""
@@ -163,7 +191,7 @@ class Connection:
             try:
                 done += block.send(descriptor, done)
             except UnsupportedOperation:
-                self.sock.sendall(_read(block)[done:])
+                self._send_bytes(_read(block)[done:])
                 return
             except BlockingIOError:
                 if not _is_ready(self.sock, selectors.EVENT_WRITE, self._timeout):
@@ -198,15 +226,16 @@ class Pool:
                 connection = self._idle.pop()
             except IndexError:  # another thread has it
                 break
-            if connection.origin == origin and connection.is_idle:
-                exchange.attach(connection.sock)
-                return connection
+            if connection.origin == origin and connection.is_silent:
+                return _attached(connection, exchange)
             connection.close()
-        return Connection(origin, self._connected(origin, exchange), self._timeout)
+        sock = self._connected(origin, exchange)
+        sock.settimeout(self._timeout)
+        return Connection(origin, sock, self._timeout)
 
     def keep(self, connection: Connection) -> None:
-        """Take a connection back that is ready for another request."""
-        if len(self._idle) < _POOL_SIZE:
+        """Take a connection back, and close it if no other request can follow."""
+        if len(self._idle) < _POOL_SIZE and connection.can_go_on:
             self._idle.append(connection)
         else:
             connection.close()
@@ -217,13 +246,16 @@ class Pool:
 
     def _connected(self, origin: str, exchange: Exchange) -> socket.socket:
         url = urlsplit(origin)
-        host = url.hostname or ""
-        sock = _dial(host, url.port or _PORTS[url.scheme], self._connect_timeout, exchange)
+        host, port = url.hostname or "", _PORTS[url.scheme] if url.port is None else url.port
+        sock = _dial(host, port, self._connect_timeout, exchange)
         if url.scheme == "http":
             return sock
         try:
             sock = self._context.wrap_socket(
-                sock, server_hostname=host, do_handshake_on_connect=False
+                sock,
+                server_hostname=_without_zone(host),
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,
             )
             exchange.attach(sock)
             sock.do_handshake()
@@ -232,6 +264,8 @@ class Pool:
             raise
         except ssl.SSLError as error:
             sock.close()
+            if error.errno == errno.ENOTCONN:
+                raise
             raise HandshakeError from error
         except BaseException:
             sock.close()
@@ -247,7 +281,11 @@ def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.so
         raise OSError(errno.EINVAL, "it cannot be a host") from error
     failed: OSError | None = None
     for family, kind, protocol, _, address in found:
-        sock = socket.socket(family, kind, protocol)
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:  # the system may know no addresses of this kind
+            failed = error
+            continue
         try:
             for option in _SOCKET_OPTIONS:
                 sock.setsockopt(*option)
@@ -265,6 +303,15 @@ def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.so
     raise failed or OSError(errno.EADDRNOTAVAIL, "the host has no address")
 
 
+def _attached(connection: Connection, exchange: Exchange) -> Connection:
+    try:
+        exchange.attach(connection.sock)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _close_all(connections: list[Connection]) -> None:
     while connections:
         try:
@@ -276,14 +323,14 @@ def _close_all(connections: list[Connection]) -> None:
 def _is_ready(sock: socket.socket, event: int, seconds: float) -> bool:
     with _Selector() as selector:
         selector.register(sock, event)
-        return bool(selector.select(seconds))
+        return bool(selector.select(min(seconds, _LONGEST_WAIT)))
 
 
 def _head(request: WireRequest) -> bytes:
     """The head of a request, its values in UTF-8, as they were signed."""
     lines = [
         f"{request.method} {request.target} HTTP/1.1",
-        f"host: {request.origin.partition('://')[2]}",
+        f"host: {_without_zone(request.origin.partition('://')[2])}",
         *(f"{name}: {value}" for name, value in request.headers.items()),
     ]
     if request.body is None and request.method in ("POST", "PUT"):
@@ -293,6 +340,11 @@ def _head(request: WireRequest) -> bytes:
         del head, lines  # tracebacks may show what a frame holds
         raise InvalidArgumentError("there is a line break in the head of the request")
     return head.encode()
+
+
+def _without_zone(host: str) -> str:
+    """A host without the zone of an IPv6 address, which is this machine's own affair."""
+    return _ZONE.sub("", host)
 
 
 def _blocks(body: Payload) -> Iterator[Block]:

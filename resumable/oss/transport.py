@@ -5,10 +5,9 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 
 from resumable.errors import (
     ConnectionFailedError,
@@ -28,14 +27,14 @@ from resumable.oss.connections import (
     HandshakeError,
     Pool,
 )
-from resumable.oss.heads import BoundedAnswer
+from resumable.oss.incoming import BrokenAnswerError, IncomingAnswer
 from resumable.oss.messages import REQUEST_ID, Answer, WireRequest
 
 _log = logging.getLogger("resumable")
 _MAX_ANSWER = 16 * 1024 * 1024
 _READ_BLOCK = 256 * 1024
 # What may come up from below.
-_BELOW = (HandshakeError, HTTPException, OSError)
+_BELOW = (HandshakeError, BrokenAnswerError, OSError)
 
 
 class Transport:
@@ -57,15 +56,21 @@ class Transport:
             self._context = _context_of(ca_bundle)
         else:
             self._context = _usual_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._start_afresh()
+        self._pool = self._new_pool()
 
-    def _start_afresh(self) -> None:
-        self._process = os.getpid()
-        self._pool = Pool(self._timeouts, self._context)
+    def _new_pool(self) -> tuple[int, Pool]:
+        return os.getpid(), Pool(self._timeouts, self._context)
+
+    def _pool_of_this_process(self) -> Pool:
+        """Connections for now: with those of its parent a forked child would get its answers."""
+        owner, pool = self._pool
+        if owner != os.getpid():
+            self._pool = owner, pool = self._new_pool()
+        return pool
 
     def close(self) -> None:
         """Close the connections that are idle."""
-        self._pool.close()
+        self._pool_of_this_process().close()
 
     def send(self, request: WireRequest, cancellation: Cancellation) -> Answer:
         """Send a request and read the whole answer.
@@ -86,35 +91,34 @@ class Transport:
             NetworkError: there was no answer.
             TransferCancelledError: the cancellation was thrown.
         """
-        exchange = Exchange()
+        pool, exchange = self._pool_of_this_process(), Exchange()
         with cancellation.interruptible(exchange.break_off):
-            connection, raw = self._start(request, exchange, cancellation)
-            answer = OpenAnswer(raw, cancellation, PATIENCE * self._timeouts[1])
-            _log.debug(
-                "%s %s%s: %d, request id %s",
-                request.method,
-                request.origin,
-                request.target,
-                answer.status,
-                answer.headers.get(REQUEST_ID, "unknown"),
-            )
+            connection, incoming = self._start(request, pool, exchange, cancellation)
             try:
+                answer = OpenAnswer(incoming, cancellation, PATIENCE * self._timeouts[1])
+                _log.debug(
+                    "%s %s%s: %d, request id %s",
+                    request.method,
+                    request.origin,
+                    request.target,
+                    answer.status,
+                    answer.headers.get(REQUEST_ID, "unknown"),
+                )
                 yield answer
             finally:
-                raw.close()
-                if answer.is_over and connection.can_go_on(raw):
-                    self._pool.keep(connection)
-                else:
-                    connection.close()
+                exchange.detach()
+                pool.keep(connection)
 
     def _start(
-        self, request: WireRequest, exchange: Exchange, cancellation: Cancellation
-    ) -> tuple[Connection, BoundedAnswer]:
-        if self._process != os.getpid():
-            # A forked child has its parent's connections: they would get each other's answers.
-            self._start_afresh()
+        self,
+        request: WireRequest,
+        pool: Pool,
+        exchange: Exchange,
+        cancellation: Cancellation,
+    ) -> tuple[Connection, IncomingAnswer]:
+        """Send a request and read the head of its answer."""
         try:
-            return self._exchanged(request, exchange)
+            return _exchanged(request, pool, exchange)
         except _BELOW as error:
             failure: Exception = _told(error, cancellation)
         except BodyFailedError as failed:
@@ -122,32 +126,18 @@ class Transport:
         # Raised out here so that it does not carry the request, and with it the signature, along.
         raise failure
 
-    def _exchanged(
-        self, request: WireRequest, exchange: Exchange
-    ) -> tuple[Connection, BoundedAnswer]:
-        connection = self._pool.take(request.origin, exchange)
-        try:
-            connection.send(request)
-            return connection, connection.receive(request.method)
-        except BaseException:
-            connection.close()
-            raise
-
 
 class OpenAnswer:
-    """An answer whose body is still on the wire.
+    """An answer whose body is still on the wire."""
 
-    Attributes:
-        is_over: Whether the body was read to its end.
-    """
-
-    def __init__(self, raw: BoundedAnswer, cancellation: Cancellation, patience: float) -> None:
+    def __init__(
+        self, incoming: IncomingAnswer, cancellation: Cancellation, patience: float
+    ) -> None:
         self._patience = patience
-        self._raw = raw
+        self._incoming = incoming
         self._cancellation = cancellation
-        self.is_over = False
-        self.status = raw.status
-        self.headers = raw.fields
+        self.status = incoming.status
+        self.headers = incoming.fields
 
     def whole(self) -> Answer:
         """The answer with all of its body, which must be of a size that OSS gives.
@@ -157,14 +147,14 @@ class OpenAnswer:
             ProtocolError: it is larger.
         """
         deadline = time.monotonic() + self._patience
-        size = self._raw.length or 0
+        size = 0
         blocks: list[bytes] = []
-        while size <= _MAX_ANSWER and (block := self._read(self._raw.read1)):
+        while size + (self._incoming.left or 0) <= _MAX_ANSWER and (block := self._read()):
             blocks.append(block)
-            size = max(size, sum(map(len, blocks)))
+            size += len(block)
             if time.monotonic() > deadline:
                 raise RequestTimeoutError("the server takes too long over its answer")
-        if size > _MAX_ANSWER:
+        if size + (self._incoming.left or 0) > _MAX_ANSWER:
             raise ProtocolError(f"an answer of more than {_MAX_ANSWER} bytes")
         return Answer(self.status, self.headers, b"".join(blocks))
 
@@ -174,25 +164,32 @@ class OpenAnswer:
         Raises:
             NetworkError: it ends before the announced length.
         """
-        while block := self._read(self._raw.read):
+        while block := self._read():
             yield block
 
-    def _read(self, read: Callable[[int], bytes]) -> bytes:
+    def _read(self) -> bytes:
         try:
-            block = read(_READ_BLOCK)
-            if not block and self._raw.length:
-                raise IncompleteRead(b"", self._raw.length)
-        except (*_BELOW, ValueError) as error:  # a chunk of negative size is a ValueError
+            return self._incoming.read(_READ_BLOCK)
+        except _BELOW as error:
             failure = _told(error, self._cancellation)
-        else:
-            self.is_over = not block
-            return block
         raise failure
+
+
+def _exchanged(
+    request: WireRequest, pool: Pool, exchange: Exchange
+) -> tuple[Connection, IncomingAnswer]:
+    connection = pool.take(request.origin, exchange)
+    try:
+        connection.send(request)
+        return connection, connection.receive(request)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _context_of(path: str) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=os.path.abspath(path))
+        return _trusting(os.path.abspath(path))
     except OSError as error:  # an SSLError is one, too
         raise InvalidArgumentError(
             f"ca_bundle {path!r} cannot be used: {error.strerror or error}"
@@ -203,7 +200,17 @@ def _context_of(path: str) -> ssl.SSLContext:
 def _usual_context() -> ssl.SSLContext:
     import certifi  # noqa: PLC0415 - not needed without TLS
 
-    return ssl.create_default_context(cafile=certifi.where())
+    try:
+        return _trusting(certifi.where())
+    except OSError as error:
+        raise LocalFileError.of(error, "reading", certifi.where()) from None
+
+
+def _trusting(path: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=path)
+    # A name stands among the alternative ones of a certificate, as RFC 9110 has it.
+    context.hostname_checks_common_name = False
+    return context
 
 
 def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
@@ -228,12 +235,8 @@ def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
 
 def _reason(error: BaseException | None) -> str:
     """What went wrong in words. Nothing of the request or of the answer is repeated."""
-    if isinstance(error, RemoteDisconnected):
-        return "the server hung up without an answer"
-    if isinstance(error, IncompleteRead):
-        return "the answer ended too early"
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
-    if isinstance(error, HTTPException | ValueError):
-        return "the answer is not HTTP"
+    if isinstance(error, BrokenAnswerError):
+        return f"the answer is not HTTP: {error}"
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__

@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 from resumable import Bucket, ResumableError, RetryPolicy, upload_file
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection
-from resumable.oss.heads import BoundedAnswer
+from resumable.oss.incoming import IncomingAnswer
 from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.transport import Transport
 from resumable.transfer import checkpoints, files, source
@@ -151,12 +151,12 @@ def _arm_request(point: KillPoint) -> None:
             _die()
         return answer
 
-    def receive(self: Connection, method: str) -> BoundedAnswer:
+    def receive(self: Connection, request: WireRequest) -> IncomingAnswer:
         if under_way.hit and point.moment == "answered":
             select.select([self.sock], [], [])
         if under_way.hit and point.moment in ("sent", "answered"):
             _die()
-        return real_receive(self, method)
+        return real_receive(self, request)
 
     Transport.send = send  # type: ignore[method-assign]
     Connection.receive = receive  # type: ignore[method-assign]

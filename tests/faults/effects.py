@@ -20,7 +20,7 @@ import filelock._unix
 
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection
-from resumable.oss.heads import BoundedAnswer
+from resumable.oss.incoming import IncomingAnswer
 from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.transport import Transport
 from resumable.transfer import checkpoints, files
@@ -104,10 +104,10 @@ def _put_around_requests(around: Around) -> None:
 
         return cast(Answer, around(Effect(operation_of(request), (request,), half), do))
 
-    def receive(self: Connection, method: str) -> BoundedAnswer:
+    def receive(self: Connection, request: WireRequest) -> IncomingAnswer:
         if getattr(thread, "dies", False):  # all of it is out, and nobody waits for the answer
             die()
-        return real_receive(self, method)
+        return real_receive(self, request)
 
     Transport.send = send  # type: ignore[method-assign]
     Connection.receive = receive  # type: ignore[method-assign]

@@ -180,10 +180,13 @@ def acknowledgement(data: bytes, headers: Mapping[str, str] | None = None) -> by
 
 
 def answering(*answers: bytes) -> Script:
-    """A script that reads whole requests and gives these answers, the last one over and over."""
+    """A script that reads whole requests and gives these answers, the last one over and over.
+
+    They are given in turn, whichever connection a request comes on.
+    """
+    left = list(answers)
 
     def script(peer: Peer) -> None:
-        left = list(answers)
         while peer.request() is not None:
             peer.send(left.pop(0) if len(left) > 1 else left[0])
 

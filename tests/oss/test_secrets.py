@@ -10,7 +10,7 @@ import pytest
 from resumable import Bucket, Credentials, RetryPolicy
 from resumable.errors import LocalFileError
 from resumable.oss.connections import Connection
-from resumable.oss.heads import BoundedAnswer
+from resumable.oss.incoming import IncomingAnswer
 from resumable.oss.messages import BytesPayload, WireRequest
 from resumable.oss.signing import SignatureVersion
 from tests.oss.conftest import ONCE, Serve
@@ -110,7 +110,7 @@ def test_secret_is_in_no_traceback_with_local_variables(
 def test_chain_of_an_error_carries_no_request(failed: tuple[BaseException, list[str]]) -> None:
     for error in chain(failed[0]):
         held = [*vars(error).values(), *error.args]
-        kinds = BoundedAnswer | Connection | WireRequest
+        kinds = IncomingAnswer | Connection | WireRequest
         assert not [value for value in held if isinstance(value, kinds)]
 
 

@@ -11,11 +11,14 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, ClassVar
 
 import pytest
 
 from resumable import Bucket, InvalidArgumentError
 from resumable.core.integrity import crc64
+from resumable.errors import AccessDeniedError, SourceChangedError
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection, Exchange, Pool
 from resumable.oss.messages import BytesPayload, WireRequest
@@ -24,7 +27,7 @@ from resumable.server import LocalServer
 from tests.support import local_bucket
 
 from .conftest import Connect, Serve
-from .rawserver import Peer, acknowledgement, answer, answering
+from .rawserver import Peer, acknowledgement, answer, answering, error_answer
 
 PROJECT = Path(__file__).parents[2]
 
@@ -211,6 +214,7 @@ def test_connection_kept_open_for_a_call_that_is_broken_off_is_no_error() -> Non
         kept.keep(connection)
         with pytest.raises(ConnectionAbortedError):
             kept.take("http://h", exchange)
+        assert connection.sock.fileno() == -1
 
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 408 Request Timeout\r\n"])
@@ -238,3 +242,155 @@ def test_no_more_connections_are_kept_than_threads_can_use() -> None:
         for connection in made:
             kept.keep(connection)
         assert [connection.sock.fileno() == -1 for connection in made] == [False] * 256 + [True]
+
+
+FORKED = """
+import os, sys, warnings
+from tests.support import local_bucket
+warnings.simplefilter("ignore", DeprecationWarning)  # that this process has threads
+def connection():
+    return bucket.head_object("k").headers["x-oss-meta-connection"]
+with local_bucket(sys.argv[1]) as bucket:
+    with bucket.get_object("k") as body:
+        b"".join(body.blocks())
+        ours = body.headers["x-oss-meta-connection"]
+        child = os.fork()
+        if not child:
+            connection()
+    if child:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    print(ours not in (connection(), connection()))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_child_of_a_download_does_not_take_its_parent_s_connection_back(serve: Serve) -> None:
+    def tells_connections(peer: Peer) -> None:
+        headers = {"x-oss-meta-connection": str(peer.socket.getpeername()[1]), "ETag": '"E"'}
+        while peer.request() is not None:
+            peer.send(answer(200, headers=headers))
+
+    assert run(FORKED, serve(tells_connections).endpoint) == "True\n"
+
+
+@pytest.mark.parametrize("data", [b"x", answer(200, b"another's")])
+def test_what_follows_an_answer_unasked_is_not_the_next_one(
+    serve: Serve, connect: Connect, data: bytes
+) -> None:
+    def says_too_much(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer(200, headers={"ETag": '"E"'}) + data)
+        if peer.request():
+            peer.send(answer(200, b"ours"))
+
+    server = serve(says_too_much)
+    bucket = connect(server)
+    bucket.head_object("k")
+    with bucket.get_object("k") as body:
+        assert b"".join(body.blocks()) != b"another's"
+    assert server.connections == 2
+
+
+def test_body_that_was_refused_is_not_the_next_request(serve: Serve, connect: Connect) -> None:
+    def reads_no_bodies(peer: Peer) -> None:
+        while head := peer.head():
+            refused = head.method == "PUT"
+            told = f"for {head.target}".encode()
+            peer.send(error_answer(403, "AccessDenied") if refused else answer(200, told))
+
+    bucket = connect(serve(reads_no_bodies))
+    with pytest.raises(AccessDeniedError):
+        bucket.put_object("k", b"GET /another HTTP/1.1\r\nHost: h\r\n\r\n")
+    with bucket.get_object("mine") as body:
+        assert b"".join(body.blocks()) == b"for /examplebucket/mine"
+
+
+class OfAnotherSize(BytesPayload):
+    """A body that does not have as many bytes as it says."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        super().__init__(data)
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_body_of_another_size_is_not_sent_on(serve: Serve, connect: Connect, size: int) -> None:
+    got: SimpleQueue[bytes] = SimpleQueue()
+
+    def reads_all(peer: Peer) -> None:
+        peer.head()
+        got.put(peer.read(1000))
+
+    with pytest.raises(SourceChangedError, match=f"not of its {size} bytes"):
+        connect(serve(reads_all)).put_object("k", OfAnotherSize(b"abc", size))
+    assert got.get(timeout=10) == (b"" if size < 3 else b"abc")
+
+
+def test_address_of_a_kind_that_the_system_does_not_know_is_passed_over(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def with_another(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed through
+        return [(999, socket.SOCK_STREAM, 6, "", ("nowhere", 1)), *look_up(*args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", with_another)
+    assert connect(serve(answering(acknowledgement(b"x")))).put_object("k", b"x").etag == "opaque"
+
+
+def test_stop_that_comes_late_leaves_the_connection_to_others() -> None:
+    exchange = Exchange()
+    with pair() as (connection, theirs):
+        exchange.attach(connection.sock)
+        exchange.detach()
+        exchange.break_off()
+        connection.sock.sendall(b"x")
+        assert theirs.recv(1) == b"x"
+
+
+def test_stop_as_a_call_ends_leaves_the_connection_to_others(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, cancellation, keep = serve(answering(answer(200))), Cancellation(), Pool.keep
+
+    def keep_and_stop(self: Pool, connection: Connection) -> None:
+        keep(self, connection)
+        cancellation.interrupt()
+
+    monkeypatch.setattr(Pool, "keep", keep_and_stop)
+    request = WireRequest("GET", server.endpoint, "/k", {}, None)
+    with closing(Transport(5, 5, tls=False, ca_bundle=None)) as transport:
+        for each in (cancellation, Cancellation()):
+            assert transport.send(request, each).status == 200
+    assert server.connections == 1
+
+
+def test_little_is_given_to_the_system_at_once() -> None:
+    class Recording(socket.socket):
+        sizes: ClassVar[list[int]] = []
+
+        def send(self, data: Any, flags: int = 0) -> int:  # noqa: ANN401, ARG002 - as a socket's
+            self.sizes.append(len(data))
+            return len(data)
+
+    request = WireRequest("PUT", "http://h", "/k", {}, BytesPayload(bytes(1_000_000)))
+    with Recording() as sock:
+        Connection("http://h", sock, 5.0).send(request)
+    assert max(Recording.sizes) == 64 * 1024
+    assert sum(Recording.sizes) > 1_000_000
+
+
+def test_zone_of_an_address_stays_on_this_machine() -> None:
+    request = WireRequest("GET", "http://[fe80::1%eth0]:8080", "/k", {}, None)
+    with pair() as (connection, theirs):
+        connection.send(request)
+        assert theirs.recv(1000) == b"GET /k HTTP/1.1\r\nhost: [fe80::1]:8080\r\n\r\n"
+
+
+def test_port_0_is_no_other_port() -> None:
+    with pool() as kept, pytest.raises(OSError, match=r"refused|assign|valid"):
+        kept.take("http://127.0.0.1:0", Exchange())

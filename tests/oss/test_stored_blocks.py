@@ -158,9 +158,10 @@ def test_machine_without_it_reads(
     assert kernel.calls == 0
 
 
+@pytest.mark.parametrize("timeout", [SHORT, 1e9])
 @both
 def test_slow_server_that_keeps_reading_is_no_timeout(
-    serve: Serve, connect: Connect, file: Path, content_md5: bool
+    serve: Serve, connect: Connect, file: Path, content_md5: bool, timeout: float
 ) -> None:
     data, pause = file.read_bytes(), threading.Event()
 
@@ -174,7 +175,7 @@ def test_slow_server_that_keeps_reading_is_no_timeout(
         peer.send(acknowledgement(data))
 
     with part_of(file) as part:
-        bucket = connect(serve(reads_slowly), timeout=SHORT)
+        bucket = connect(serve(reads_slowly), timeout=timeout)
         sent = bucket.upload_part("k", "U", 1, part, content_md5=content_md5)
     assert sent.crc64 == crc64(data)
 

@@ -7,6 +7,7 @@ The key was made for these tests and guards nothing:
 
 import os
 import ssl
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from resumable import Bucket
-from resumable.errors import ConnectionFailedError, ResumableError
+from resumable.errors import ConnectionFailedError, LocalFileError, ResumableError
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import WireRequest
-from resumable.oss.transport import Transport
+from resumable.oss.transport import Transport, _usual_context
 from tests.oss.conftest import KEYS, Serve
 from tests.oss.rawserver import Peer, acknowledgement, answer, answering
 from tests.oss.test_stuck import Running
@@ -167,6 +168,69 @@ def test_transport_that_is_made_without_tls_trusts_nobody(
     with closing(transport), pytest.raises(ConnectionFailedError, match="certificate"):
         transport.send(request, Cancellation())
     assert server.requests == []
+
+
+def test_name_outside_the_alternative_ones_is_none(serve: Serve) -> None:
+    bundle = str(KEYS / "common-name-only.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(bundle)
+    server = serve(answering(answer(200)), context)
+    with bucket_at(server.endpoint, bundle) as bucket, pytest.raises(ConnectionFailedError):
+        bucket.put_object("k", b"x")
+    assert server.requests == []
+
+
+def test_what_follows_an_answer_unasked_is_not_the_next_one(
+    serve: Serve, tls: ssl.SSLContext
+) -> None:
+    def says_too_much(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer(200, headers={"Content-Length": "1"}))
+        peer.send(b"x" + answer(200, b"another's"))  # in one record, of which one byte is read
+        peer.wait_until_gone()
+
+    server = serve(says_too_much, tls)
+    with bucket_at(server.endpoint, TRUSTED) as bucket:
+        for _ in range(2):
+            with bucket.get_object("k") as body:
+                assert b"".join(body.blocks()) == b"x"
+    assert server.connections == 2
+
+
+def test_download_that_is_cut_off_is_not_taken_for_whole(serve: Serve, tls: ssl.SSLContext) -> None:
+    def cuts_off(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\nhalf of it")
+
+    bucket = bucket_at(serve(cuts_off, tls).endpoint, TRUSTED)
+    with bucket, bucket.get_object("k") as body, pytest.raises(ConnectionFailedError):
+        list(body.blocks())
+
+
+def test_authorities_that_are_not_there_are_a_local_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _usual_context.cache_clear()
+    monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "cacert.pem"))
+    with pytest.raises(LocalFileError, match=r"cacert\.pem"):
+        bucket_at("https://localhost")
+
+
+def test_stop_in_the_middle_of_sending_shows_no_signature(
+    serve: Serve, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(sock: ssl.SSLSocket, data: bytes) -> int:
+        raise KeyboardInterrupt
+
+    server = serve(answering(answer(200)), tls)
+    with bucket_at(server.endpoint, TRUSTED) as bucket:
+        monkeypatch.setattr(ssl.SSLSocket, "send", stop)
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            bucket.put_object("k", b"x")
+    told = traceback.TracebackException.from_exception(stopped.value, capture_locals=True)
+    shown = [frame for frame in told.stack.format() if __file__ not in frame]
+    assert "in send" in shown[-1]
+    assert not [frame for frame in shown if "Signature=" in frame]
 
 
 def test_authorities_are_read_once(serve: Serve, tls: ssl.SSLContext, tmp_path: Path) -> None:

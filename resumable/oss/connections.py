@@ -12,6 +12,7 @@ import ssl
 import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from io import UnsupportedOperation
 from urllib.parse import urlsplit
 
@@ -79,6 +80,11 @@ class Exchange:
         with self._lock:
             self._socket = None
 
+    def close(self, sock: socket.socket) -> None:
+        """Close a socket: from now on its descriptor may be another one's."""
+        self.detach()
+        sock.close()
+
     def break_off(self) -> None:
         """Let whatever the request waits for fail."""
         with self._lock:
@@ -135,16 +141,18 @@ class Connection:
         """
         self._is_in_step = False
         try:
-            self._send_bytes(_head(request))
+            self._send_head(request)
             if request.body is not None:
                 self._send_body(request.body)
             self._is_in_step = True
+        except TimeoutError:
+            if self.is_silent:
+                raise
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            return
         except OSError as error:
             if error.errno not in _NOT_READ_ON:
                 raise
-        except (KeyboardInterrupt, SystemExit) as stop:
-            # It came in a frame that holds what is sent, and with it the signature.
-            raise stop.with_traceback(None) from None
 
     def receive(self, request: WireRequest) -> IncomingAnswer:
         """Read the head of the answer; its body must be read before the next request.
@@ -163,6 +171,13 @@ class Connection:
     def close(self) -> None:
         """Close it."""
         self.sock.close()
+
+    def _send_head(self, request: WireRequest) -> None:
+        try:
+            self._send_bytes(_head(request))
+        except BaseException as error:  # noqa: BLE001 - it goes on
+            # Frames further down hold the head, and with it the signature.
+            raise error.with_traceback(None) from None
 
     def _send_body(self, body: Payload) -> None:
         left = body.size
@@ -259,16 +274,10 @@ class Pool:
             )
             exchange.attach(sock)
             sock.do_handshake()
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
-            sock.close()
-            raise
-        except ssl.SSLError as error:
-            sock.close()
-            if error.errno == errno.ENOTCONN:
-                raise
-            raise HandshakeError from error
-        except BaseException:
-            sock.close()
+        except BaseException as error:
+            exchange.close(sock)
+            if isinstance(error, ssl.SSLError) and not _is_lost(error):
+                raise HandshakeError from error
             raise
         return sock
 
@@ -284,23 +293,31 @@ def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.so
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as error:  # the system may know no addresses of this kind
-            failed = error
+            failed = failed or error
             continue
         try:
             for option in _SOCKET_OPTIONS:
-                sock.setsockopt(*option)
+                with suppress(OSError):  # not every kernel has each of them
+                    sock.setsockopt(*option)
             sock.settimeout(timeout)
             exchange.attach(sock)
             sock.connect(address)
+            exchange.attach(sock)  # not every system lets what connects be broken off
         except OSError as error:
-            sock.close()
-            failed = error
+            exchange.close(sock)
+            failed = failed or error
         except BaseException:
-            sock.close()
+            exchange.close(sock)
             raise
         else:
             return sock
     raise failed or OSError(errno.EADDRNOTAVAIL, "the host has no address")
+
+
+def _is_lost(error: ssl.SSLError) -> bool:
+    """Whether a handshake failed for the connection, and not for what was said in it."""
+    ended = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+    return isinstance(error, ended) or error.errno == errno.ENOTCONN
 
 
 def _attached(connection: Connection, exchange: Exchange) -> Connection:
@@ -337,7 +354,6 @@ def _head(request: WireRequest) -> bytes:
         lines.append("content-length: 0")
     head = "\r\n".join([*lines, "", ""])
     if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
-        del head, lines  # tracebacks may show what a frame holds
         raise InvalidArgumentError("there is a line break in the head of the request")
     return head.encode()
 

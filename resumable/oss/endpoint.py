@@ -50,7 +50,7 @@ class Endpoint:
             raise InvalidArgumentError("the endpoint holds credentials", advice=advice)
         try:
             url = urlsplit(text if "://" in text else f"https://{text}")
-            host, port = (url.hostname or "").lower(), url.port
+            host, port = url.hostname or "", url.port
         except ValueError:
             raise InvalidArgumentError("the endpoint is not a URL", advice=advice) from None
         more = url.path not in ("", "/") or url.query or url.fragment

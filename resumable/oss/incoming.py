@@ -17,12 +17,13 @@ _READ_AHEAD = 16 * 1024
 _BODILESS = (204, 304)
 
 _STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: .*)?")
-_LENGTH = re.compile(r"[0-9]{1,19}")
+_LENGTH = re.compile(r"0*[0-9]{1,19}")
 _NAME = re.compile(r"[!-9;-~]+")
-_CHUNK = re.compile(r"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
+_CHUNK = re.compile(r"0*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
 # What no header carries: in a log it would look like lines, or steer a terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
+_BLANK = " \t"
 _TOO_EARLY = "the answer ended too early"
 _NO_ANSWER = "the server hung up without an answer"
 
@@ -121,18 +122,18 @@ class IncomingAnswer:
         while self.status < 200:
             minor, self.status = self._status_line(deadline)
             self.fields = self._read_fields(deadline)
-        coding, length = self.fields.get("transfer-encoding"), self.fields.get("content-length")
+        codings, lengths = self._listed("transfer-encoding"), self._listed("content-length")
         bodiless = method == "HEAD" or self.status in _BODILESS
-        self._chunked = coding is not None and not bodiless
-        if self._chunked and coding is not None and coding.lower() != "chunked":
+        self._chunked = bool(codings) and not bodiless
+        if self._chunked and codings != ["chunked"]:
             raise BrokenAnswerError("a transfer coding that nobody asked for")
-        self.left = 0 if bodiless or self._chunked else _length(length)
+        self.left = 0 if bodiless or self._chunked else _length(lengths)
         self.is_over = self.left == 0 and not self._chunked
         self.closes = (
             minor == 0
-            or "close" in self.fields.get("connection", "").lower()
+            or "close" in self._listed("connection")
             or self.left is None
-            or None not in (coding, length)  # which of them others believe is not known
+            or bool(codings and lengths)  # which of them others believe is not known
         )
 
     def read(self, size: int) -> bytes:
@@ -165,18 +166,27 @@ class IncomingAnswer:
             raise BrokenAnswerError("it does not begin with a status")
         return int(found[1]), int(found[2])
 
+    def _listed(self, name: str) -> list[str]:
+        """The elements of a header that is a list, in lower case."""
+        elements = self.fields.get(name, "").lower().split(",")
+        return [stripped for element in elements if (stripped := element.strip())]
+
     def _read_fields(self, deadline: float) -> Mapping[str, str]:
         fields: dict[str, str] = {}
-        left = _MAX_SIZE
+        left, name = _MAX_SIZE, ""
         for _ in range(_MAX_LINES):
             line = self._stream.line(left, deadline)
             if not line:
                 return fields
             left -= len(line)
+            line = _CONTROL.sub(" ", line)
+            if name and line[0] in " \t":  # a line that was folded
+                fields[name] = f"{fields[name]} {line.strip(_BLANK)}".strip(_BLANK)
+                continue
             name, colon, value = line.partition(":")
             if not colon or not _NAME.fullmatch(name):
                 raise BrokenAnswerError("a line of the head is no header")
-            name, value = name.lower(), _CONTROL.sub(" ", value.strip(" \t"))
+            name, value = name.lower(), value.strip(_BLANK)
             fields[name] = f"{fields[name]}, {value}" if name in fields else value
         raise BrokenAnswerError("the head is too large")
 
@@ -199,11 +209,8 @@ def _ended(told: str) -> ConnectionResetError:
     return ConnectionResetError(errno.ECONNRESET, told)
 
 
-def _length(told: str | None) -> int | None:
+def _length(told: list[str]) -> int | None:
     """Bytes of a body by its header, which may come more than once, if it says the same."""
-    if told is None:
-        return None
-    lengths = {each.strip() for each in told.split(",")}
-    if len(lengths) > 1 or not _LENGTH.fullmatch(length := lengths.pop()):
+    if not all(map(_LENGTH.fullmatch, told)) or len(lengths := set(map(int, told))) > 1:
         raise BrokenAnswerError("the answer tells no length")
-    return int(length)
+    return lengths.pop() if lengths else None

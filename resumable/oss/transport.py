@@ -33,6 +33,7 @@ from resumable.oss.messages import REQUEST_ID, Answer, WireRequest
 _log = logging.getLogger("resumable")
 _MAX_ANSWER = 16 * 1024 * 1024
 _READ_BLOCK = 256 * 1024
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, getattr(errno, "WSAEMFILE", errno.EMFILE))
 # What may come up from below.
 _BELOW = (HandshakeError, BrokenAnswerError, OSError)
 
@@ -183,6 +184,7 @@ def _exchanged(
         connection.send(request)
         return connection, connection.receive(request)
     except BaseException:
+        exchange.detach()
         connection.close()
         raise
 
@@ -207,7 +209,10 @@ def _usual_context() -> ssl.SSLContext:
 
 
 def _trusting(path: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=path)
+    # Not the default context, which heeds SSLKEYLOGFILE, and has other rules in each Python.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(path)
     # A name stands among the alternative ones of a certificate, as RFC 9110 has it.
     context.hostname_checks_common_name = False
     return context
@@ -217,7 +222,7 @@ def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
     """What a failure below means, without the request it happened in."""
     if cancellation.is_broken:
         return TransferCancelledError("the transfer was stopped")
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
         failure = LocalFileError.of(error, "opening", "a socket")
         failure.advice = "Let the process have more open files (ulimit -n)"
         return failure

@@ -1,5 +1,6 @@
 """Connections under odd circumstances: other systems, forks, sockets that are gone, odd answers."""
 
+import errno
 import gc
 import os
 import socket
@@ -18,13 +19,18 @@ import pytest
 
 from resumable import Bucket, InvalidArgumentError
 from resumable.core.integrity import crc64
-from resumable.errors import AccessDeniedError, SourceChangedError
+from resumable.errors import (
+    AccessDeniedError,
+    ConnectionFailedError,
+    SourceChangedError,
+    TransferCancelledError,
+)
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection, Exchange, Pool
 from resumable.oss.messages import BytesPayload, WireRequest
 from resumable.oss.transport import Transport
 from resumable.server import LocalServer
-from tests.support import local_bucket
+from tests.support import MIB, local_bucket
 
 from .conftest import Connect, Serve
 from .rawserver import Peer, acknowledgement, answer, answering, error_answer
@@ -155,7 +161,7 @@ def test_line_break_in_a_head_is_never_sent(serve: Serve) -> None:
             transport.send(request, Cancellation())
         told = traceback.TracebackException.from_exception(failed.value, capture_locals=True)
     shown = [frame for frame in told.stack.format() if __file__ not in frame]
-    assert "_head" in shown[-1]
+    assert "in _send_head" in shown[-1]
     assert not [frame for frame in shown if "TopSecret" in frame]
     assert server.requests == []
 
@@ -343,6 +349,71 @@ def test_address_of_a_kind_that_the_system_does_not_know_is_passed_over(
 
     monkeypatch.setattr(socket, "getaddrinfo", with_another)
     assert connect(serve(answering(acknowledgement(b"x")))).put_object("k", b"x").etag == "opaque"
+
+
+def test_option_that_the_kernel_does_not_know_is_done_without(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+    server = serve(answering(acknowledgement(b"x")))
+    monkeypatch.setattr(socket.socket, "setsockopt", refuse)
+    assert connect(server).put_object("k", b"x").etag == "opaque"
+
+
+def test_first_of_several_failures_is_told(
+    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def with_another(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed through
+        return [*look_up(*args, **kwargs), (999, socket.SOCK_STREAM, 6, "", ("nowhere", 1))]
+
+    server = serve(answering(acknowledgement(b"x")))
+    server.close()
+    monkeypatch.setattr(socket, "getaddrinfo", with_another)
+    with pytest.raises(ConnectionFailedError, match="refused"):
+        connect(server).put_object("k", b"x")
+
+
+def test_call_that_was_broken_off_while_it_connected_sends_nothing(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, cancellation = serve(answering(answer(200))), Cancellation()
+
+    class Unstoppable(socket.socket):
+        """As on systems where what is being connected cannot be shut down."""
+
+        def connect(self, address: Any) -> None:  # noqa: ANN401 - as a socket's
+            with monkeypatch.context() as patch:
+                patch.setattr(Exchange, "break_off", mark_as_broken)
+                cancellation.interrupt()
+            super().connect(address)
+
+    def mark_as_broken(exchange: Exchange) -> None:
+        exchange._broken = True
+
+    monkeypatch.setattr(socket, "socket", Unstoppable)
+    request = WireRequest("GET", server.endpoint, "/k", {}, None)
+    transport = Transport(5, 5, tls=False, ca_bundle=None)
+    with closing(transport), pytest.raises(TransferCancelledError):
+        transport.send(request, cancellation)
+    monkeypatch.undo()
+    server.close()
+    assert server.requests == []
+
+
+def test_refusal_of_a_server_that_neither_reads_on_nor_closes_is_understood(
+    serve: Serve, connect: Connect
+) -> None:
+    def refuses_and_hangs(peer: Peer) -> None:
+        peer.head()
+        peer.send(error_answer(403, "AccessDenied"))
+        peer.hang()
+
+    with pytest.raises(AccessDeniedError):
+        connect(serve(refuses_and_hangs), timeout=0.3).upload_part("k", "U", 1, bytes(32 * MIB))
 
 
 def test_stop_that_comes_late_leaves_the_connection_to_others() -> None:

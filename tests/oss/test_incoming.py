@@ -53,6 +53,16 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 READ: dict[str, tuple[str, bytes, int, bytes, bool]] = {
     "a length": ("GET", OK + b"Content-Length: 5\r\n\r\nhello", 200, b"hello", False),
+    "a length as a list": ("GET", OK + b"Content-Length: 2, 002,\r\n\r\nhi", 200, b"hi", False),
+    "a length of many zeros": (
+        "GET", OK + b"Content-Length: " + b"0" * 40 + b"2\r\n\r\nhi", 200, b"hi", False,
+    ),
+    "chunks as a list": (
+        "GET", OK + b"Transfer-Encoding: , chunked,\r\n\r\n1\r\nx\r\n0\r\n\r\n", 200, b"x", False,
+    ),
+    "a chunk of many zeros": (
+        "GET", CHUNKED + b"0" * 40 + b"1\r\nx\r\n000\r\n\r\n", 200, b"x", False,
+    ),
     "no body": ("PUT", OK + b"Content-Length: 0\r\n\r\n", 200, b"", False),
     "the same length twice": (
         "GET", OK + b"Content-Length: 2\r\ncontent-length: 2\r\n\r\nhi", 200, b"hi", False,
@@ -130,7 +140,7 @@ def test_fields_are_told_by_names_in_lower_case() -> None:
     data = (
         OK + b"ETag: \t\"e\" \r\nX-OSS-Meta-A: 1\r\nx-oss-meta-a: 2\r\nEmpty:\r\n"
         b"x-oss-meta-b: \xe6\x97\xa5\r\nx-oss-meta-c: \xff\r\n"
-        b"x-oss-request-id: a\rFORGED\x1b[31m\x00\r\n\r\n"
+        b"x-oss-request-id: a\rFORGED\x1b[31m\x00\r\nFolded:\r\n a \r\n\tb\r\n  c\r\n\r\n"
     )  # fmt: skip
     assert IncomingAnswer(Stream(Pieces(whole(data))), "GET", PATIENCE).fields == {
         "etag": '"e"',
@@ -138,7 +148,8 @@ def test_fields_are_told_by_names_in_lower_case() -> None:
         "empty": "",
         "x-oss-meta-b": "日",
         "x-oss-meta-c": "\xff",
-        "x-oss-request-id": "a FORGED [31m ",
+        "x-oss-request-id": "a FORGED [31m",
+        "folded": "a b c",
     }
 
 
@@ -150,7 +161,7 @@ BROKEN = {
     "a status of other digits": b"HTTP/1.1 \xef\xbc\x92\xef\xbc\x90\xef\xbc\x90 OK\r\n\r\n",
     "a line that is no header": OK + b"hello\r\n\r\n",
     "a name with a space": OK + b"ETag : a\r\n\r\n",
-    "a folded line": OK + b"ETag: a\r\n b\r\n\r\n",
+    "a line that folds nothing": OK + b" b\r\n\r\n",
     "no name": OK + b": a\r\n\r\n",
     "two lengths": OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
     "a length of no number": OK + b"Content-Length: x\r\n\r\n",

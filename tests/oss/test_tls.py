@@ -6,22 +6,29 @@ The key was made for these tests and guards nothing:
 """
 
 import os
+import socket
 import ssl
 import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from resumable import Bucket
-from resumable.errors import ConnectionFailedError, LocalFileError, ResumableError
+from resumable.errors import (
+    AccessDeniedError,
+    ConnectionFailedError,
+    LocalFileError,
+    ResumableError,
+)
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import WireRequest
 from resumable.oss.transport import Transport, _usual_context
 from tests.oss.conftest import KEYS, Serve
-from tests.oss.rawserver import Peer, acknowledgement, answer, answering
-from tests.oss.test_stuck import Running
+from tests.oss.rawserver import Peer, Script, acknowledgement, answer, answering, error_answer
+from tests.oss.test_stuck import SHORT, Running
 from tests.support import CREDENTIALS, MIB, QUICK, random_bytes
 
 TRUSTED = str(KEYS / "localhost.pem")
@@ -35,7 +42,7 @@ def tls() -> ssl.SSLContext:
     return context
 
 
-def bucket_at(endpoint: str, ca_bundle: str | None = None) -> Bucket:
+def bucket_at(endpoint: str, ca_bundle: str | None = None, timeout: float = 20.0) -> Bucket:
     return Bucket(
         "examplebucket",
         endpoint=endpoint,
@@ -43,7 +50,35 @@ def bucket_at(endpoint: str, ca_bundle: str | None = None) -> Bucket:
         credentials=CREDENTIALS,
         retry=QUICK,
         ca_bundle=ca_bundle,
+        timeout=timeout,
     )
+
+
+def refuses_early(then: str) -> Script:
+    def script(peer: Peer) -> None:
+        peer.head()
+        peer.read(MIB)
+        peer.send(error_answer(403, "AccessDenied"))
+        if then == "says so and closes":
+            cast(ssl.SSLSocket, peer.socket).unwrap()
+        if then == "closes one way":
+            socket.socket.shutdown(peer.socket, socket.SHUT_WR)
+            peer.hang()
+
+    return script
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("then", ["closes", "says so and closes", "closes one way"])
+def test_early_refusal_is_understood(
+    serve: Serve, tls: ssl.SSLContext, then: str, version: ssl.TLSVersion
+) -> None:
+    tls.minimum_version = tls.maximum_version = version
+    server = serve(refuses_early(then), tls)
+    bucket = bucket_at(server.endpoint, TRUSTED, timeout=SHORT)
+    with bucket, pytest.raises(AccessDeniedError) as refused:
+        bucket.upload_part("k", "U", 1, LARGE)
+    assert refused.value.tries == 1
 
 
 def test_certificate_of_a_trusted_authority_is_accepted(serve: Serve, tls: ssl.SSLContext) -> None:
@@ -229,8 +264,18 @@ def test_stop_in_the_middle_of_sending_shows_no_signature(
             bucket.put_object("k", b"x")
     told = traceback.TracebackException.from_exception(stopped.value, capture_locals=True)
     shown = [frame for frame in told.stack.format() if __file__ not in frame]
-    assert "in send" in shown[-1]
+    assert "in _send_head" in shown[-1]
     assert not [frame for frame in shown if "Signature=" in frame]
+
+
+def test_keys_of_a_connection_are_not_written_where_a_variable_says(
+    serve: Serve, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    server = serve(answering(acknowledgement(b"x")), tls)
+    with bucket_at(server.endpoint, TRUSTED) as bucket:
+        bucket.put_object("k", b"x")
+    assert not (tmp_path / "keys").exists()
 
 
 def test_authorities_are_read_once(serve: Serve, tls: ssl.SSLContext, tmp_path: Path) -> None:

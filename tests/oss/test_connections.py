@@ -386,13 +386,11 @@ def test_call_that_was_broken_off_while_it_connected_sends_nothing(
         """As on systems where what is being connected cannot be shut down."""
 
         def connect(self, address: Any) -> None:  # noqa: ANN401 - as a socket's
-            with monkeypatch.context() as patch:
-                patch.setattr(Exchange, "break_off", mark_as_broken)
-                cancellation.interrupt()
+            cancellation.interrupt()
             super().connect(address)
 
-    def mark_as_broken(exchange: Exchange) -> None:
-        exchange._broken = True
+        def shutdown(self, how: int, /) -> None:
+            raise OSError(errno.ENOTCONN, "Socket is not connected")
 
     monkeypatch.setattr(socket, "socket", Unstoppable)
     request = WireRequest("GET", server.endpoint, "/k", {}, None)

@@ -389,7 +389,7 @@ def test_call_that_was_broken_off_while_it_connected_sends_nothing(
             cancellation.interrupt()
             super().connect(address)
 
-        def shutdown(self, how: int, /) -> None:
+        def shutdown(self, _how: int, /) -> None:
             raise OSError(errno.ENOTCONN, "Socket is not connected")
 
     monkeypatch.setattr(socket, "socket", Unstoppable)

@@ -41,7 +41,7 @@ _ONLY: Sequence[tuple[str, Container[str]]] = (
     ("(wrong|no|rubbish)-crc", _WITH_DIGEST | {"CompleteMultipartUpload", "HeadObject"}),
     (".*etag.*|crc-too-large|bit-flipped", _WITH_DIGEST),
 )
-_SLOW = {"stall", "stall-answer", "answer-length-nonsense", "answer-shorter-than-told"}
+_SLOW = {"stall", "stall-answer", "answer-shorter-than-told"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ _SHAPES = {
     "shell": b"#!/bin/sh\nreboot\n",
     "html": b"<!doctype html><title>Log in</title>",
     "entity-bomb": b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;</a>',
-    "gzip": gzip.compress(WHOLE, mtime=0),
+    # Which system made it, in its tenth byte, is told differently by each Python.
+    "gzip": (packed := gzip.compress(WHOLE, mtime=0))[:9] + b"\x03" + packed[10:],
     "elf": b"\x7fELF\x02\x01\x01" + bytes(57),
     "pickle-of-a-call": b"cos\nsystem\n(S'reboot'\ntR.",
     "base64": b"eyJ2ZXJzaW9uIjogMX0=",

@@ -91,7 +91,8 @@ class Finisher:
         except ResumableError as error:
             # While the upload is there it was not completed, whatever stands under the key.
             gone = _may_have_been_made(error) and self._is_gone(ledger.upload_id, error)
-            found = self._made_by_a_lost_try(error, crc) if gone else None
+            also = f", and upload {ledger.upload_id} is gone"
+            found = self._made_by_a_lost_try(error, crc, also) if gone else None
             if found is None:
                 raise
             return found
@@ -163,12 +164,15 @@ class Finisher:
         if self._source.was_touched(since=state):
             raise SourceChangedError(f"{self._source.path!r} changed while it was read again")
 
-    def _made_by_a_lost_try(self, error: ResumableError, crc64: int) -> StoredObject | None:
+    def _made_by_a_lost_try(
+        self, error: ResumableError, crc64: int, also: str = ""
+    ) -> StoredObject | None:
         if not _may_have_been_made(error):
             return None
         found = self._found_now(crc64)
         if found is not None:
-            _log.warning("the answer was lost, but the object is there and right (%s)", error)
+            told = "the answer was lost, but the object is there and right%s (%s)"
+            _log.warning(told, also, error)
         return found
 
     def _tell_what_is_stored(self, error: CallbackFailedError, crc64: int) -> None:

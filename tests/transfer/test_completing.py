@@ -263,6 +263,20 @@ def test_wrong_word_at_complete_leaves_nothing_though_the_object_was_just_made(
     assert open_uploads(bucket) == []
 
 
+def test_upload_that_is_believed_to_be_complete_is_named(
+    server: LocalServer, bucket: Bucket, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two wrong words in a row are believed; whoever reads the log can look for what is left."""
+    file = make_file(folder, SIZE)
+    upload(bucket, file)
+    server.faults.add(fault(COMPLETE, refused(404, "NoSuchUpload")))
+    server.faults.add(fault("ListParts", refused(404, "NoSuchUpload")))
+    upload(bucket, file)
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    (left,) = open_uploads(bucket)
+    assert f"upload {left} is gone" in warned[-1]
+
+
 def test_upload_completed_by_others_while_sending_is_success(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:

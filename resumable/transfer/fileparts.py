@@ -61,6 +61,8 @@ class FilePart:
         """Read the part for its MD5, if it is wanted."""
         self._digest = self._held = None
         self._watch.begins()
+        if not self._part.size:  # there will be no last block to hold back
+            self._watch.last()
         if not with_md5:
             return None
         hasher = PartHasher(with_md5=True)

@@ -309,3 +309,19 @@ def test_object_of_one_part_is_not_sent_by_the_kernel(
     file = make_file(folder, 3 * MIB)
     upload_file(bucket, KEY, file)
     assert content(bucket, KEY) == file.read_bytes()
+
+
+def test_empty_file_that_grows_before_it_is_sent_is_a_typed_error(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    interrupted(server, bucket, file, parts=2)
+    file.write_bytes(b"")
+    server.faults.add(fault("AbortMultipartUpload", gate("abort")))
+    with under_way(server, lambda: upload(bucket, file)) as run:
+        server.faults.wait_reached("abort")
+        file.write_bytes(b"x")
+        server.faults.release("abort")
+        with pytest.raises(SourceChangedError):
+            run.result()
+    assert not exists(bucket, KEY)

@@ -63,7 +63,8 @@ LAYERS: Mapping[str, Layer] = {
     "oss.connections": Layer(
         ours=words("oss errors"),
         stdlib=words(
-            "collections.abc errno io re selectors socket ssl threading urllib.parse weakref"
+            "collections.abc contextlib errno io re selectors socket ssl threading urllib.parse "
+            "weakref"
         ),
     ),
     # It sees what comes up from below, and opens nothing.

@@ -12,11 +12,12 @@ import ssl
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import UnsupportedOperation
 from urllib.parse import urlsplit
 
 from resumable.errors import InvalidArgumentError, ResumableError, SourceChangedError
+from resumable.oss.endpoint import DEFAULT_PORTS
 from resumable.oss.incoming import IncomingAnswer, Stream
 from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
 
@@ -24,7 +25,6 @@ from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
 PATIENCE = 5
 _POOL_SIZE = 256  # as many as a transfer may have threads
 _ZONE = re.compile(r"%[^\]]*")
-_PORTS = {"http": 80, "https": 443}
 
 _SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 if hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -80,10 +80,16 @@ class Exchange:
         with self._lock:
             self._socket = None
 
-    def close(self, sock: socket.socket) -> None:
-        """Close a socket: from now on its descriptor may be another one's."""
-        self.detach()
-        sock.close()
+    @contextmanager
+    def holding(self, sock: socket.socket) -> Iterator[None]:
+        """Take note of the socket, and close it if the context does not end well."""
+        try:
+            self.attach(sock)
+            yield
+        except BaseException:
+            self.detach()  # its descriptor may be another one's from now on
+            sock.close()
+            raise
 
     def break_off(self) -> None:
         """Let whatever the request waits for fail."""
@@ -242,7 +248,8 @@ class Pool:
             except IndexError:  # another thread has it
                 break
             if connection.origin == origin and connection.is_silent:
-                return _attached(connection, exchange)
+                with exchange.holding(connection.sock):
+                    return connection
             connection.close()
         sock = self._connected(origin, exchange)
         sock.settimeout(self._timeout)
@@ -261,25 +268,25 @@ class Pool:
 
     def _connected(self, origin: str, exchange: Exchange) -> socket.socket:
         url = urlsplit(origin)
-        host, port = url.hostname or "", _PORTS[url.scheme] if url.port is None else url.port
+        host, port = url.hostname or "", DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         sock = _dial(host, port, self._connect_timeout, exchange)
         if url.scheme == "http":
             return sock
         try:
-            sock = self._context.wrap_socket(
-                sock,
-                server_hostname=_without_zone(host),
-                do_handshake_on_connect=False,
-                suppress_ragged_eofs=False,
-            )
-            exchange.attach(sock)
-            sock.do_handshake()
-        except BaseException as error:
-            exchange.close(sock)
-            if isinstance(error, ssl.SSLError) and not _is_lost(error):
-                raise HandshakeError from error
-            raise
-        return sock
+            with exchange.holding(sock):
+                secured = self._context.wrap_socket(
+                    sock,
+                    server_hostname=_without_zone(host),
+                    do_handshake_on_connect=False,
+                    suppress_ragged_eofs=False,
+                )
+            with exchange.holding(secured):
+                secured.do_handshake()
+        except ssl.SSLError as error:
+            if _is_lost(error):
+                raise
+            raise HandshakeError from error
+        return secured
 
 
 def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.socket:
@@ -296,21 +303,14 @@ def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.so
             failed = failed or error
             continue
         try:
-            for option in _SOCKET_OPTIONS:
-                with suppress(OSError):  # not every kernel has each of them
-                    sock.setsockopt(*option)
-            sock.settimeout(timeout)
-            exchange.attach(sock)
-            sock.connect(address)
-            exchange.attach(sock)  # not every system lets what connects be broken off
+            with exchange.holding(sock):
+                _set_options(sock)
+                sock.settimeout(timeout)
+                sock.connect(address)
+            with exchange.holding(sock):  # not every system lets what connects be broken off
+                return sock
         except OSError as error:
-            exchange.close(sock)
             failed = failed or error
-        except BaseException:
-            exchange.close(sock)
-            raise
-        else:
-            return sock
     raise failed or OSError(errno.EADDRNOTAVAIL, "the host has no address")
 
 
@@ -320,13 +320,10 @@ def _is_lost(error: ssl.SSLError) -> bool:
     return isinstance(error, ended) or error.errno == errno.ENOTCONN
 
 
-def _attached(connection: Connection, exchange: Exchange) -> Connection:
-    try:
-        exchange.attach(connection.sock)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _set_options(sock: socket.socket) -> None:
+    for option in _SOCKET_OPTIONS:
+        with suppress(OSError):  # not every kernel has each of them
+            sock.setsockopt(*option)
 
 
 def _close_all(connections: list[Connection]) -> None:

@@ -18,6 +18,7 @@ _REGION = re.compile(r"(?:.+\.)?oss-([a-z]{2}-[a-z0-9-]+?)(?:-internal)?\.aliyun
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_KEY_BYTES = 1023
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Endpoint:
         if style not in (None, *get_args(Style)) or (style == "virtual" and _is_address(host)):
             raise InvalidArgumentError(f"the style {style!r} does not fit the endpoint {host}")
         local = _is_address(host) or host == "localhost"
-        default_port = {"http": 80, "https": 443}[url.scheme]
+        default_port = DEFAULT_PORTS[url.scheme]
         return cls(
             url.scheme,
             host,

@@ -117,8 +117,7 @@ class IncomingAnswer:
         self._stream = stream
         self._patience = patience
         deadline = time.monotonic() + patience
-        minor, self.status = self._status_line(deadline)
-        self.fields = self._read_fields(deadline)
+        self.status = 0
         while self.status < 200:
             minor, self.status = self._status_line(deadline)
             self.fields = self._read_fields(deadline)

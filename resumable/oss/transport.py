@@ -180,13 +180,9 @@ def _exchanged(
     request: WireRequest, pool: Pool, exchange: Exchange
 ) -> tuple[Connection, IncomingAnswer]:
     connection = pool.take(request.origin, exchange)
-    try:
+    with exchange.holding(connection.sock):
         connection.send(request)
         return connection, connection.receive(request)
-    except BaseException:
-        exchange.detach()
-        connection.close()
-        raise
 
 
 def _context_of(path: str) -> ssl.SSLContext:

@@ -24,7 +24,9 @@ from tests.bench.stage import Stage
 
 _PLOT = ROOT / "docs" / "explanation" / "performance.svg"
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-_QUICK = Amounts(size=256 * MIB, runs=2, parts=(100, 200, 300), small_files=50, imports=3)
+_QUICK = Amounts(
+    size=256 * MIB, runs=2, scale_runs=1, parts=(100, 200, 300), small_files=50, imports=3
+)
 
 
 def _size(text: str) -> int:
@@ -46,7 +48,7 @@ def _arguments() -> argparse.Namespace:
     add("--quick", action="store_true", help="256 MiB and two runs, to see that all works")
     add("--size", type=_size, help="of the large file (default: 2GiB)")
     add("--runs", type=int, help=f"of each client (default: {usual.runs})")
-    add("--scale-runs", type=int, help="of the slow clients with many parts (default: 1)")
+    add("--scale-runs", type=int, help="of the slow clients with many parts (default: 3)")
     add("--seed", type=int, default=0, help="of the order within each round")
     add("--folder", type=Path, help="where to make the files (default: the usual temporary one)")
     add(

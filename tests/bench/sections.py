@@ -47,7 +47,7 @@ class Amounts:
 
     size: int = 2 * GIB
     runs: int = 5
-    scale_runs: int = 1
+    scale_runs: int = 3
     parts: tuple[int, ...] = (1_000, 2_000, 4_000, 10_000)
     small_files: int = 500
     imports: int = 15

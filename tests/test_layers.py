@@ -61,11 +61,13 @@ LAYERS: Mapping[str, Layer] = {
         stdlib=sys.stdlib_module_names - _NETWORK_AND_FILES - _DYNAMIC,
     ),
     "oss.connections": Layer(
-        ours=words("oss errors"),
+        ours=words("oss"),
         stdlib=words(
-            "collections.abc contextlib errno io re selectors socket ssl threading urllib.parse "
-            "weakref"
+            "collections.abc contextlib errno selectors socket ssl threading urllib.parse weakref"
         ),
+    ),
+    "oss.outgoing": Layer(
+        ours=words("oss errors"), stdlib=words("collections.abc io re selectors socket ssl")
     ),
     # It sees what comes up from below, and opens nothing.
     "oss.transport": Layer(

@@ -1,11 +1,10 @@
 """Sockets: the only module that opens them, as connections kept open between requests.
 
-Requests are written to them as they were signed, byte for byte. There are no redirects, cookies,
-proxies or passwords of ~/.netrc here: where a request goes, and what it says, is the caller's.
+There are no redirects, cookies, proxies or passwords of ~/.netrc here: where a request goes is the
+caller's.
 """
 
 import errno
-import re
 import selectors
 import socket
 import ssl
@@ -13,18 +12,16 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import UnsupportedOperation
 from urllib.parse import urlsplit
 
-from resumable.errors import InvalidArgumentError, ResumableError, SourceChangedError
 from resumable.oss.endpoint import DEFAULT_PORTS
 from resumable.oss.incoming import IncomingAnswer, Stream
-from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
+from resumable.oss.messages import WireRequest
+from resumable.oss.outgoing import is_ready, send_request, without_zone
 
 # An answer that is read as a whole may take this many timeouts, however it trickles in.
 PATIENCE = 5
 _POOL_SIZE = 256  # as many as a transfer may have threads
-_ZONE = re.compile(r"%[^\]]*")
 
 _SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 if hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -36,23 +33,6 @@ if hasattr(socket, "TCP_NOTSENT_LOWAT"):
 _NOT_READ_ON = frozenset(
     {errno.EPIPE, errno.ESHUTDOWN, errno.ECONNRESET, errno.ECONNABORTED, errno.EPROTOTYPE}
 )
-_LONGEST_WAIT = 86_400.0  # seconds: what is passed to poll must not be too much for it
-# TLS takes all of what it is given, or none: with little, a slow line moves within the timeout.
-_AT_ONCE = 64 * 1024
-# Select, where there is no poll, does not know descriptors above 1,023.
-_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-
-
-class BodyFailedError(Exception):
-    """A body could not be read, which is no failure of the connection, even if it looks like one.
-
-    Attributes:
-        error: Why.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
 
 
 class HandshakeError(Exception):
@@ -135,7 +115,7 @@ class Connection:
         return (
             self._stream.is_empty
             and not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
-            and not _is_ready(self.sock, selectors.EVENT_READ, 0)
+            and not is_ready(self.sock, selectors.EVENT_READ, 0)
         )
 
     def send(self, request: WireRequest) -> None:
@@ -147,9 +127,7 @@ class Connection:
         """
         self._is_in_step = False
         try:
-            self._send_head(request)
-            if request.body is not None:
-                self._send_body(request.body)
+            send_request(self.sock, request, self._timeout)
             self._is_in_step = True
         except TimeoutError:
             if self.is_silent:
@@ -177,48 +155,6 @@ class Connection:
     def close(self) -> None:
         """Close it."""
         self.sock.close()
-
-    def _send_head(self, request: WireRequest) -> None:
-        try:
-            self._send_bytes(_head(request))
-        except BaseException as error:  # noqa: BLE001 - it goes on
-            # Frames further down hold the head, and with it the signature.
-            raise error.with_traceback(None) from None
-
-    def _send_body(self, body: Payload) -> None:
-        left = body.size
-        for block in _blocks(body):
-            left -= len(block)
-            if left < 0:
-                break
-            if not isinstance(block, StoredBlock):
-                self._send_bytes(block)
-            elif isinstance(self.sock, ssl.SSLSocket):
-                self._send_bytes(_read(block))
-            else:
-                self._send_stored(block)
-        if left:
-            raise BodyFailedError(SourceChangedError(f"a body is not of its {body.size} bytes"))
-
-    def _send_bytes(self, data: bytes | memoryview) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[self.sock.send(left[:_AT_ONCE]) :]
-
-    def _send_stored(self, block: StoredBlock) -> None:
-        """Have a block sent by the kernel; it must go on within the timeout."""
-        done, size, descriptor = 0, len(block), self.sock.fileno()
-        while done < size:
-            try:
-                done += block.send(descriptor, done)
-            except UnsupportedOperation:
-                self._send_bytes(_read(block)[done:])
-                return
-            except BlockingIOError:
-                if not _is_ready(self.sock, selectors.EVENT_WRITE, self._timeout):
-                    raise TimeoutError from None
-            except ResumableError as error:
-                raise BodyFailedError(error) from error
 
 
 class Pool:
@@ -276,7 +212,7 @@ class Pool:
             with exchange.holding(sock):
                 secured = self._context.wrap_socket(
                     sock,
-                    server_hostname=_without_zone(host),
+                    server_hostname=without_zone(host),
                     do_handshake_on_connect=False,
                     suppress_ragged_eofs=False,
                 )
@@ -332,44 +268,3 @@ def _close_all(connections: list[Connection]) -> None:
             connections.pop().close()
         except IndexError:  # another thread has it
             break
-
-
-def _is_ready(sock: socket.socket, event: int, seconds: float) -> bool:
-    with _Selector() as selector:
-        selector.register(sock, event)
-        return bool(selector.select(min(seconds, _LONGEST_WAIT)))
-
-
-def _head(request: WireRequest) -> bytes:
-    """The head of a request, its values in UTF-8, as they were signed."""
-    lines = [
-        f"{request.method} {request.target} HTTP/1.1",
-        f"host: {_without_zone(request.origin.partition('://')[2])}",
-        *(f"{name}: {value}" for name, value in request.headers.items()),
-    ]
-    if request.body is None and request.method in ("POST", "PUT"):
-        lines.append("content-length: 0")
-    head = "\r\n".join([*lines, "", ""])
-    if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
-        raise InvalidArgumentError("there is a line break in the head of the request")
-    return head.encode()
-
-
-def _without_zone(host: str) -> str:
-    """A host without the zone of an IPv6 address, which is this machine's own affair."""
-    return _ZONE.sub("", host)
-
-
-def _blocks(body: Payload) -> Iterator[Block]:
-    """The blocks of a body, whose errors must not look like those of the network."""
-    try:
-        yield from body.blocks()
-    except Exception as error:
-        raise BodyFailedError(error) from error
-
-
-def _read(block: StoredBlock) -> memoryview:
-    try:
-        return block.read()
-    except ResumableError as error:
-        raise BodyFailedError(error) from error

@@ -21,7 +21,6 @@ from resumable.errors import (
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import (
     PATIENCE,
-    BodyFailedError,
     Connection,
     Exchange,
     HandshakeError,
@@ -29,6 +28,7 @@ from resumable.oss.connections import (
 )
 from resumable.oss.incoming import BrokenAnswerError, IncomingAnswer
 from resumable.oss.messages import REQUEST_ID, Answer, WireRequest
+from resumable.oss.outgoing import BodyFailedError
 
 _log = logging.getLogger("resumable")
 _MAX_ANSWER = 16 * 1024 * 1024

@@ -177,6 +177,7 @@ BROKEN = {
     "a chunk of a size with a prefix": CHUNKED + b"0x1\r\nx\r\n0\r\n\r\n",
     "a chunk of a size beyond all": CHUNKED + b"f" * 16 + b"\r\n",
     "a chunk that is longer": CHUNKED + b"1\r\nxyz\r\n0\r\n\r\n",
+    "a chunk that is longer by a byte": CHUNKED + b"1\r\nxy\n0\r\n\r\n",
     "trailers that are none": CHUNKED + b"0\r\nhello\r\n\r\n",
     "a head of too many lines": OK + b"A: b\r\n" * 2001 + b"\r\n",
     "a head of too many bytes": OK + (b"A: " + b"b" * 1000 + b"\r\n") * 70 + b"\r\n",

@@ -82,12 +82,13 @@ def test_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(resumable, "import_module")
 
 
+TRANSPORT = "resumable.oss.connections ssl http.client"
 LOADED: dict[str, tuple[str, str]] = {
-    "the import": ("import resumable", "http.client pydantic tenacity filelock dataclasses"),
-    "an error": ("from resumable import LocalFileError", "http.client pydantic tenacity filelock"),
+    "the import": ("import resumable", f"{TRANSPORT} pydantic tenacity filelock dataclasses"),
+    "an error": ("from resumable import LocalFileError", f"{TRANSPORT} pydantic tenacity filelock"),
     "the help": (
         "from resumable.cli.app import app; app(['--help'], standalone_mode=False)",
-        "http.client pydantic tenacity filelock sqlite3",
+        f"{TRANSPORT} pydantic tenacity filelock sqlite3",
     ),
     "a transfer": ("from resumable import Bucket, upload_file", "tenacity pydantic click certifi"),
 }

@@ -9,7 +9,7 @@ from statistics import median
 
 from tests.bench.measuring import Run
 from tests.bench.ratios import figures, median_ratio
-from tests.bench.sections import HELP
+from tests.bench.sections import HELP, IMPORT_OURS, IMPORT_REQUESTS
 from tests.bench.subjects import (
     BOTO3_CRT,
     FLOOR_CRC,
@@ -26,6 +26,8 @@ _MEGABYTE = 1_000_000
 _MOST_MEMORY = 80
 _MOST_GROWTH = 2.1
 _MOST_REQUESTS = 15
+# Of the upload alone: the start, which costs the same for any number of parts, would hide growth.
+_GROWING = {"upload_wall": "wall", "upload_cpu": "CPU", "requests": "requests"}
 _FRESH = re.compile(r"([\d,]+) parts, fresh")
 _FLOOR_WITH_MD5 = (FLOOR_TWICE, FLOOR_WHOLE)
 
@@ -86,10 +88,16 @@ def judge(runs: Sequence[Run]) -> list[Verdict]:
     if "growth" in sections:
         verdicts += _growth([run for run in runs if run.section == "growth"])
     if "imports" in sections:
-        needless = figures(_of(runs, "imports", HELP), "imports_requests")
-        claim = "resumable --help: imports of requests"
-        verdicts.append(Verdict(claim, max(needless, default=None), 0))
+        verdicts += _imports([run for run in runs if run.section == "imports"])
     return verdicts
+
+
+def exit_code(verdicts: Iterable[Verdict]) -> int:
+    """1 if a bound is missed; otherwise 2 if one could not be measured, since it may be."""
+    words = {verdict.word for verdict in verdicts}
+    if "MISSED" in words:
+        return 1
+    return 2 if "not measured" in words else 0
 
 
 def cheapest(runs: Sequence[Run], section: str, subjects: Iterable[Subject], measure: str) -> str:
@@ -113,9 +121,10 @@ def _ratio(runs: Sequence[Run], bound: Bound) -> Verdict:
 
 def _memory(runs: Sequence[Run]) -> Iterator[Verdict]:
     ours = [run for run in runs if run.subject in (OURS.name, OURS_CRC.name)]
-    for section in dict.fromkeys(run.section for run in ours if "peak_rss" in run.values):
-        peak = max(figures((run for run in ours if run.section == section), "peak_rss"))
-        yield Verdict(f"{section}: most peak RSS in MB", peak / _MEGABYTE, _MOST_MEMORY)
+    for section in dict.fromkeys(run.section for run in ours):
+        peaks = figures((run for run in ours if run.section == section), "peak_rss")
+        most = max((peak / _MEGABYTE for peak in peaks), default=None)
+        yield Verdict(f"{section}: most peak RSS in MB", most, _MOST_MEMORY)
 
 
 def _growth(runs: Sequence[Run]) -> Iterator[Verdict]:
@@ -125,12 +134,22 @@ def _growth(runs: Sequence[Run]) -> Iterator[Verdict]:
         if (found := _FRESH.fullmatch(run.case))
     }
     for fewer, more in pairwise(sorted(counts, key=lambda case: counts[case])):
-        measured = median_ratio(_case(runs, more), _case(runs, fewer), "upload_wall")
         most = _MOST_GROWTH ** math.log2(counts[more] / counts[fewer])
-        yield Verdict(f"growth: wall, {more} / {fewer}", measured, most)
+        for measure, shown in _GROWING.items():
+            measured = median_ratio(_case(runs, more), _case(runs, fewer), measure)
+            yield Verdict(f"growth: {shown}, {more} / {fewer}", measured, most)
     for case in sorted({run.case for run in runs if run.case.endswith("one missing")}):
-        requests = max(figures(_case(runs, case), "requests"))
+        requests = max(figures(_case(runs, case), "requests"), default=None)
         yield Verdict(f"growth: requests, {case}", requests, _MOST_REQUESTS)
+
+
+def _imports(runs: Sequence[Run]) -> Iterator[Verdict]:
+    ours, other = (_of(runs, "imports", name) for name in (IMPORT_OURS, IMPORT_REQUESTS))
+    claim = f"imports: CPU of {IMPORT_OURS} / {IMPORT_REQUESTS}"
+    yield Verdict(claim, median_ratio(ours, other, "cpu"), 1)
+    needless = figures(_of(runs, "imports", HELP), "imports_transport")
+    claim = f"{HELP}: imports of ssl, resumable.oss.connections"
+    yield Verdict(claim, max(needless, default=None), 0)
 
 
 def _of(runs: Iterable[Run], section: str, subject: str) -> list[Run]:

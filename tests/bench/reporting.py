@@ -72,7 +72,10 @@ def report(runs: Sequence[Run], skipped: dict[str, str]) -> str:
             pieces.append(f"{section}: {about}\n\n{_table(here)}{_compared(here)}")
     if skipped:
         pieces.append("\n".join(f"skipped: {name}: {why}" for name, why in skipped.items()))
-    pieces.append("Bounds\n\n" + verdict_table(judge(runs)))
+    verdicts = judge(runs)
+    pieces.append("Bounds\n\n" + verdict_table(verdicts))
+    if unknown := [verdict.claim for verdict in verdicts if verdict.measured is None]:
+        pieces.append("Could not be measured, so that these may be missed:\n" + "\n".join(unknown))
     return "\n\n".join(pieces) + "\n"
 
 

@@ -211,11 +211,9 @@ def resumed(parts: int) -> str:
     return f"{parts:,} parts, one missing"
 
 
-IMPORTS = {
-    "python": "pass",
-    "import requests": "import requests",
-    "import resumable": "import resumable",
-}
+IMPORT_OURS = "import resumable"
+IMPORT_REQUESTS = "import requests"
+IMPORTS = {"python": "pass", IMPORT_REQUESTS: IMPORT_REQUESTS, IMPORT_OURS: IMPORT_OURS}
 HELP = "resumable --help"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 from tests.bench.clients.child import Job
@@ -139,8 +139,7 @@ class Stage:
         with path.open("wb") as file:
             for done in range(0, size, _BLOCK):
                 file.write(os.urandom(min(_BLOCK, size - done)))
-            file.flush()
-            os.fsync(file.fileno())  # or writing it back would disturb the first runs
+            _write_back(file)
         return path
 
     def source(self, path: Path, part_size: int, digests: SourceDigests | None = None) -> Source:
@@ -156,7 +155,9 @@ class Stage:
         digests = first_parts(source.digests[f"{source.label}/large"], parts)
         path = self.folder / f"first-{parts}"
         shutil.copyfile(source.path, path)
-        os.truncate(path, digests.size)
+        with path.open("r+b") as file:
+            file.truncate(digests.size)
+            _write_back(file)
         return self.source(path, source.part_size, digests)
 
     def small_files(self, count: int, size: int) -> Source:
@@ -249,3 +250,9 @@ class Stage:
         program = f"tests.bench.clients.{subject.program}"
         command = [python, "-m", program, json.dumps(job._asdict())]
         return run_program(command, child_environment(Path(scratch), authority))
+
+
+def _write_back(file: BinaryIO) -> None:
+    """Let a file reach the disk now: later it would disturb the first runs."""
+    file.flush()
+    os.fsync(file.fileno())

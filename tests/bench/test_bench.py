@@ -1,24 +1,41 @@
 """The benchmark tells what happened. How fast anything is, is no matter here."""
 
+import json
+import os
+import runpy
 import socket
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from tests.bench.__main__ import main
 from tests.bench.acceptance import judge
+from tests.bench.clients.child import Job
 from tests.bench.environment import OtherClients
-from tests.bench.measuring import BenchError, Run, own_python
+from tests.bench.measuring import BenchError, Run, child_environment, own_python, run_program
 from tests.bench.messages import Request, drop_payload
 from tests.bench.plot import bars
 from tests.bench.ratios import Spread, median_ratio, ratios
 from tests.bench.reading import first_parts
 from tests.bench.reporting import report
-from tests.bench.sections import Amounts, Bench
+from tests.bench.sections import HELP, SECTIONS, Amounts, Bench
 from tests.bench.stage import Source, Stage
 from tests.bench.streams import Wire
-from tests.bench.subjects import FLOOR_CRC, FLOOR_TWICE, OSS2, OURS, OURS_CRC, Subject
+from tests.bench.subjects import (
+    CLIENTS,
+    FLOOR_CRC,
+    FLOOR_TWICE,
+    FLOORS,
+    OSS2,
+    OURS,
+    OURS_CRC,
+    Subject,
+)
 from tests.support import MIB
 
 SIZE, PARTS = 16 * MIB - 5, 16
@@ -82,6 +99,34 @@ def test_upload_of_other_bytes_than_were_asked_for_gives_no_figures(
     shorter = replace(source, digests={key: first_parts(digests, PARTS - 1)})
     with pytest.raises(BenchError, match=f"{SIZE} bytes arrived"):
         stage.upload(FLOOR_CRC, shorter)
+
+
+def test_beginning_of_a_source_is_on_the_disk_before_it_is_measured(
+    stage: Stage, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, int]] = []
+
+    def note(number: int) -> None:
+        file = os.fstat(number)
+        synced.append((file.st_ino, file.st_size))
+
+    monkeypatch.setattr(os, "fsync", note)
+    begun = stage.beginning_of(source, 3)
+    assert synced == [(begun.path.stat().st_ino, 3 * MIB)]
+
+
+def test_boto3_sends_as_many_parts_at_a_time_as_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    boto3 = Mock()
+    for module in ("boto3", "boto3.s3.transfer", "botocore.client"):
+        monkeypatch.setitem(sys.modules, module, boto3)
+    job = Job("large", "", "", "", "", MIB, 3, "", "")
+    monkeypatch.setattr(sys, "argv", ["with_boto3", json.dumps(job._asdict())])
+    runpy.run_module("tests.bench.clients.with_boto3", run_name="__main__")
+    assert boto3.TransferConfig.call_args.kwargs["max_concurrency"] == 3
+    upload = boto3.client.return_value.upload_file
+    assert upload.call_args.kwargs["Config"] is boto3.TransferConfig.return_value
 
 
 def test_other_client_that_fails_is_left_out_and_named(
@@ -178,11 +223,15 @@ def test_of_several_floors_the_cheapest_counts() -> None:
     assert [v.measured for v in judge(runs) if v.claim == claim] == [2.5]
 
 
-def test_growth_is_judged_by_how_many_times_the_parts() -> None:
-    def fresh(parts: int, seconds: float) -> Run:
-        return Run("growth", f"{parts:,} parts, fresh", OURS.name, 1, {"upload_wall": seconds})
+@pytest.mark.parametrize(
+    ("measure", "shown"), [("upload_wall", "wall"), ("upload_cpu", "CPU"), ("requests", "requests")]
+)
+def test_growth_is_judged_by_how_many_times_the_parts(measure: str, shown: str) -> None:
+    def fresh(parts: int, figure: float) -> Run:
+        return Run("growth", f"{parts:,} parts, fresh", OURS.name, 1, {measure: figure})
 
-    verdicts = judge([fresh(4_000, 8.0), fresh(1_000, 2.0), fresh(2_000, 4.3), fresh(10_000, 20.0)])
+    runs = [fresh(4_000, 8.0), fresh(1_000, 2.0), fresh(2_000, 4.3), fresh(10_000, 20.0)]
+    verdicts = [v for v in judge(runs) if v.claim.startswith(f"growth: {shown}, ")]
     assert [verdict.word for verdict in verdicts] == ["MISSED", "holds", "holds"]
     assert [round(verdict.most, 2) for verdict in verdicts] == [2.1, 2.1, 2.67]
 
@@ -192,6 +241,94 @@ def test_the_run_that_took_most_memory_is_judged(most: float, word: str) -> None
     runs = runs_of(OURS, 30e6, most, 40e6, measure="peak_rss")
     verdicts = {verdict.claim: verdict.word for verdict in judge(runs)}
     assert verdicts["large: most peak RSS in MB"] == word
+
+
+def test_memory_that_was_not_measured_is_not_taken_to_hold() -> None:
+    verdicts = {verdict.claim: verdict.word for verdict in judge(runs_of(OURS, 1.0))}
+    assert verdicts["large: most peak RSS in MB"] == "not measured"
+
+
+@pytest.mark.parametrize(("ours", "word"), [((1, 4), "holds"), ((1.1, 4), "MISSED")])
+def test_import_is_judged_beside_that_of_requests(ours: Sequence[float], word: str) -> None:
+    # In the second round the machine was four times as slow.
+    runs = [
+        Run("imports", "start to end", name, number, {"cpu": figure})
+        for name, figures in {"import resumable": ours, "import requests": (1, 4)}.items()
+        for number, figure in enumerate(figures, start=1)
+    ]
+    verdicts = {verdict.claim: verdict.word for verdict in judge(runs)}
+    assert verdicts["imports: CPU of import resumable / import requests"] == word
+
+
+@pytest.mark.parametrize(
+    ("before", "loaded", "word"),
+    [
+        ("pass", 0, "holds"),
+        ("import ssl", 1, "MISSED"),
+        ("import resumable.oss.connections", 2, "MISSED"),
+    ],
+)
+def test_help_that_loads_the_transport_is_noticed(
+    tmp_path: Path, before: str, loaded: int, word: str
+) -> None:
+    program = (
+        "import runpy; runpy.run_module('tests.bench.clients.asking_for_help', None, '__main__')"
+    )
+    values = run_program([own_python(), "-c", f"{before}\n{program}"], child_environment(tmp_path))
+    assert values["imports_transport"] == loaded
+    verdicts = judge([Run("imports", "start to end", HELP, 1, values)])
+    shown = {verdict.claim: verdict.word for verdict in verdicts}
+    assert shown["resumable --help: imports of ssl, resumable.oss.connections"] == word
+
+
+@pytest.mark.parametrize(
+    ("ours", "others", "arguments", "code"),
+    [
+        (1.0, [*CLIENTS, *FLOORS], (), 0),
+        (1.0, [OSS2, *FLOORS], (), 2),
+        (1.0, [], (), 2),
+        (9e9, [*CLIENTS, *FLOORS], (), 1),
+        (9e9, [OSS2], (), 1),
+        (9e9, [OSS2], ("--quick",), 0),
+    ],
+    ids=[
+        "all hold",
+        "some are missing",
+        "all are missing",
+        "missed",
+        "missed, some are missing",
+        "quick",
+    ],
+)
+def test_exit_code_tells_a_bound_that_was_missed_from_one_not_measured(
+    ours: float,
+    others: list[Subject],
+    arguments: tuple[str, ...],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def large(_bench: Bench) -> Iterator[Run]:
+        """As it would be with these clients."""
+        for subject in dict.fromkeys((OURS, OURS_CRC, *others)):
+            figure = ours if subject in (OURS, OURS_CRC) else 100.0
+            values = dict.fromkeys(MEASURED, figure)
+            yield Run("large", "c", subject.name, 1, {**values, "peak_rss": 1e6})
+
+    monkeypatch.setitem(SECTIONS, "large", large)
+    monkeypatch.setattr(sys, "argv", ["bench", "large", *arguments])
+    assert main() == code
+    unknown = "Could not be measured, so that these may be missed:\nlarge: CPU of "
+    assert (unknown in capsys.readouterr().out) == (len(others) < len((*CLIENTS, *FLOORS)))
+
+
+def test_nothing_can_be_run_no_times(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "large", "--runs", "0"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "'0' is not a number of runs" in capsys.readouterr().err
 
 
 def test_plot_has_two_bars_for_each_client() -> None:

@@ -1,13 +1,10 @@
-"""boto3 with its own transfers, as they are by default."""
+"""boto3 with its own transfers, as they are by default but for the number of threads."""
 
 import boto3  # type: ignore[import-not-found]
 from boto3.s3.transfer import TransferConfig  # type: ignore[import-not-found]
 from botocore.client import BaseClient, Config  # type: ignore[import-not-found]
 
 from tests.bench.clients.child import ACCESS_KEY_ID, ACCESS_KEY_SECRET, BUCKET, REGION, Job, run
-
-# The default but for machines of Amazon's.
-_CLASSIC = TransferConfig(preferred_transfer_client="classic")
 
 
 def _client(job: Job) -> BaseClient:
@@ -24,7 +21,9 @@ def _client(job: Job) -> BaseClient:
 
 def large(job: Job) -> None:
     """Upload one file in parts."""
-    _client(job).upload_file(job.path, BUCKET, job.key, Config=_CLASSIC)
+    # "classic" is the default but for machines of Amazon's.
+    config = TransferConfig(preferred_transfer_client="classic", max_concurrency=job.threads)
+    _client(job).upload_file(job.path, BUCKET, job.key, Config=config)
 
 
 def small(job: Job) -> None:

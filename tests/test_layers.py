@@ -96,7 +96,9 @@ OS_NAMES: Mapping[str, frozenset[str]] = {
     "oss.configfiles": words("O_RDONLY close environ fstat name open path"),
     "transfer": words("PathLike cpu_count environ fspath getpid name path"),
     # The file that is sent is looked at and read, and nothing else is done to it.
-    "transfer.source": words("O_RDONLY close fspath fstat open path sendfile stat stat_result"),
+    "transfer.source": words(
+        "O_RDONLY close fspath fstat open path read sendfile stat stat_result"
+    ),
     # filelock hands its callback the descriptor of the lock it has just taken.
     "transfer.checkpoints": words(
         "PathLike fspath getpid name path SEEK_SET ftruncate lseek write"

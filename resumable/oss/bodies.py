@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from resumable.core.integrity import Bytes, PartDigest, PartHasher
 from resumable.core.plan import MAX_PART_SIZE
 from resumable.errors import InvalidArgumentError, LocalFileError, SourceChangedError
-from resumable.oss.messages import BLOCK_SIZE, BytesPayload, Payload
+from resumable.oss.messages import BLOCK_SIZE, BytesPayload, Payload, known
 
 _END = 2
 
@@ -91,7 +91,7 @@ class FileSlice:
 
     def digest(self) -> PartDigest:
         """The digests of the bytes."""
-        return self._digest or PartDigest(0, 0, None)
+        return known(self._digest)
 
     def _digest_of_all(self) -> PartDigest:
         hasher = PartHasher(with_md5=True)

@@ -1,12 +1,16 @@
 """What all calls of a bucket share: the client that carries them out, and their small checks."""
 
+import re
 from collections.abc import Mapping
 
 from resumable.core.plan import MAX_OBJECT_SIZE, is_whole
-from resumable.errors import InvalidArgumentError
+from resumable.errors import InvalidArgumentError, ProtocolError
 from resumable.oss.client import Client, Controls
-from resumable.oss.messages import Payload
+from resumable.oss.messages import REQUEST_ID, Payload
 from resumable.oss.operations import COPY_SOURCE, content_md5
+from resumable.oss.transport import OpenAnswer
+
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/")
 
 
 class Calls:
@@ -37,6 +41,33 @@ def with_range(
     if name in headers:
         raise InvalidArgumentError(f"{name} is given by byte_range= and in headers=")
     return {**headers, name: f"bytes={wanted[0]}-{wanted[1]}"}
+
+
+def check_range(
+    answer: OpenAnswer, asked: Mapping[str, str], wanted: tuple[int, int] | None
+) -> None:
+    """Make sure that the bytes of an object that come are those that were asked for.
+
+    Args:
+        answer: To GetObject.
+        asked: The headers of the request.
+        wanted: First and last byte; None for all, unless a raw header says otherwise.
+
+    Raises:
+        ProtocolError: they are others.
+    """
+    if wanted is None:
+        fits = answer.status != 206 or "range" in asked
+    else:
+        first, last = wanted
+        told = _CONTENT_RANGE.match(answer.headers.get("content-range", ""))
+        told_so = told is not None and int(told[1]) == first and int(told[2]) <= last
+        fits = answer.status == 206 and told_so
+    if not fits:
+        raise ProtocolError(
+            "the server sends other bytes of the object than were asked for",
+            request_id=answer.headers.get(REQUEST_ID, ""),
+        )
 
 
 def not_a_copy(headers: dict[str, str]) -> dict[str, str]:

@@ -154,6 +154,13 @@ class Client:
                 raise error
 
     def _signed(self, request: Request, key: KeyOfACall, now: float) -> WireRequest:
+        try:
+            return self._sign(request, key, now)
+        except BaseException as error:  # noqa: BLE001 - it goes on
+            # Frames further down hold the signature, and what it is made with.
+            raise error.with_traceback(None) from error.__cause__
+
+    def _sign(self, request: Request, key: KeyOfACall, now: float) -> WireRequest:
         target = self.target
         if request.key is not None:
             check_key(request.key)

@@ -5,7 +5,6 @@ caller's.
 """
 
 import errno
-import selectors
 import socket
 import ssl
 import threading
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 from resumable.oss.endpoint import DEFAULT_PORTS
 from resumable.oss.incoming import IncomingAnswer, Stream
 from resumable.oss.messages import WireRequest
-from resumable.oss.outgoing import is_ready, send_request, without_zone
+from resumable.oss.outgoing import LONGEST_WAIT, send_request, without_zone
 
 # An answer that is read as a whole may take this many timeouts, however it trickles in.
 PATIENCE = 5
@@ -32,6 +31,21 @@ if hasattr(socket, "TCP_NOTSENT_LOWAT"):
 # How it shows that a server does not read on. It may have said why.
 _NOT_READ_ON = frozenset(
     {errno.EPIPE, errno.ESHUTDOWN, errno.ECONNRESET, errno.ECONNABORTED, errno.EPROTOTYPE}
+)
+
+# How it shows that a connection was cut off, and not what was said over it.
+LOST = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+# Why TLS cannot be agreed on, however often it is tried; what else goes wrong may be damage.
+_DISAGREEMENTS = frozenset(
+    {
+        "HTTP_REQUEST",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    }
 )
 
 
@@ -52,7 +66,7 @@ class Exchange:
         with self._lock:
             self._socket = sock
             broken = self._broken
-        if broken:
+        if broken:  # perhaps before, while it was connected: not every system lets that be stopped
             raise ConnectionAbortedError(errno.ECONNABORTED, "broken off")
 
     def detach(self) -> None:
@@ -104,6 +118,11 @@ class Connection:
         self._answer: IncomingAnswer | None = None
 
     @property
+    def was_used(self) -> bool:
+        """Whether it has carried a request before, and may have been cut off while it waited."""
+        return self._answer is not None
+
+    @property
     def can_go_on(self) -> bool:
         """Whether another request may follow: the last one was taken, and answered, as a whole."""
         answer = self._answer
@@ -112,11 +131,18 @@ class Connection:
     @property
     def is_silent(self) -> bool:
         """Whether it is open, and the server has said nothing that was not asked for."""
-        return (
-            self._stream.is_empty
-            and not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
-            and not is_ready(self.sock, selectors.EVENT_READ, 0)
-        )
+        if not self._stream.is_empty:
+            return False
+        self.sock.settimeout(0)
+        try:
+            self._stream.receive()  # over TLS what can be read need not be of an answer
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        finally:
+            self.sock.settimeout(self._timeout)
+        return False
 
     def send(self, request: WireRequest) -> None:
         """Send a whole request, unless the server does not read on: it may have answered then.
@@ -146,6 +172,9 @@ class Connection:
             BrokenAnswerError: what came is no head.
         """
         answer = IncomingAnswer(self._stream, request.method, PATIENCE * self._timeout)
+        if answer.status < 300 and not self._is_in_step:
+            # Whatever it says was done, it was not done with the whole body.
+            raise ConnectionResetError(errno.ECONNRESET, "the request was not read to its end")
         if request.body is not None and request.body.size and answer.status >= 300:
             # Whoever refuses a body may not have read it, and take it for the next request.
             self._is_in_step = False
@@ -166,7 +195,7 @@ class Pool:
     """
 
     def __init__(self, timeouts: tuple[float, float], context: ssl.SSLContext) -> None:
-        self._connect_timeout, self._timeout = timeouts
+        self._connect_timeout, self._timeout = (min(each, LONGEST_WAIT) for each in timeouts)
         self._context = context
         self._idle: list[Connection] = []
         weakref.finalize(self, _close_all, self._idle)
@@ -187,6 +216,10 @@ class Pool:
                 with exchange.holding(connection.sock):
                     return connection
             connection.close()
+        return self.connect(origin, exchange)
+
+    def connect(self, origin: str, exchange: Exchange) -> Connection:
+        """Make a connection, whatever is idle; raises as `take` does."""
         sock = self._connected(origin, exchange)
         sock.settimeout(self._timeout)
         return Connection(origin, sock, self._timeout)
@@ -219,9 +252,9 @@ class Pool:
             with exchange.holding(secured):
                 secured.do_handshake()
         except ssl.SSLError as error:
-            if _is_lost(error):
-                raise
-            raise HandshakeError from error
+            if isinstance(error, ssl.SSLCertVerificationError) or error.reason in _DISAGREEMENTS:
+                raise HandshakeError from error
+            raise
         return secured
 
 
@@ -243,17 +276,10 @@ def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.so
                 _set_options(sock)
                 sock.settimeout(timeout)
                 sock.connect(address)
-            with exchange.holding(sock):  # not every system lets what connects be broken off
                 return sock
         except OSError as error:
             failed = failed or error
     raise failed or OSError(errno.EADDRNOTAVAIL, "the host has no address")
-
-
-def _is_lost(error: ssl.SSLError) -> bool:
-    """Whether a handshake failed for the connection, and not for what was said in it."""
-    ended = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
-    return isinstance(error, ended) or error.errno == errno.ENOTCONN
 
 
 def _set_options(sock: socket.socket) -> None:

@@ -17,7 +17,7 @@ _READ_AHEAD = 16 * 1024
 _BODILESS = (204, 304)
 
 _STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: .*)?")
-_LENGTH = re.compile(r"0*[0-9]{1,19}")
+_LENGTH = re.compile(r"0{,99}[0-9]{1,19}")
 _NAME = re.compile(r"[!-9;-~]+")
 _CHUNK = re.compile(r"0*([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
 # What no header carries: in a log it would look like lines, or steer a terminal.
@@ -58,6 +58,10 @@ class Stream:
             return self._source.recv(size)
         data, self._held = self._held[:size], self._held[size:]
         return data
+
+    def receive(self) -> None:
+        """Take in what has come; there is nothing held if that was the end."""
+        self._held += self._source.recv(_READ_AHEAD)
 
     def line(self, bound: int, deadline: float, if_none: str = _TOO_EARLY) -> str:
         """The next line without its end. Each byte stands for a character unless it is UTF-8.
@@ -178,8 +182,9 @@ class IncomingAnswer:
             if not line:
                 return fields
             left -= len(line)
+            is_folded = line[0] in _BLANK
             line = _CONTROL.sub(" ", line)
-            if name and line[0] in " \t":  # a line that was folded
+            if name and is_folded:
                 fields[name] = f"{fields[name]} {line.strip(_BLANK)}".strip(_BLANK)
                 continue
             name, colon, value = line.partition(":")

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from resumable.core.integrity import Bytes, PartDigest, PartHasher
+from resumable.errors import IntegrityError
 
 # Header names this client writes or reads, each written once.
 CONTENT_LENGTH = "content-length"
@@ -79,7 +80,11 @@ class Payload(Protocol):
         ...
 
     def digest(self) -> PartDigest:
-        """The digests of the bytes."""
+        """The digests of the bytes.
+
+        Raises:
+            IntegrityError: they are not known, since not all of the bytes were read.
+        """
         ...
 
 
@@ -88,7 +93,7 @@ class BytesPayload:
 
     def __init__(self, data: Bytes) -> None:
         self._view = memoryview(data).cast("B")
-        self._digest = PartDigest(0, 0, None)
+        self._digest: PartDigest | None = None
 
     @property
     def size(self) -> int:
@@ -99,8 +104,8 @@ class BytesPayload:
         """Digest the bytes."""
         hasher = PartHasher(with_md5=with_md5)
         hasher.update(self._view)
-        self._digest = hasher.digest()
-        return self._digest.md5
+        self._digest = digest = hasher.digest()
+        return digest.md5
 
     def blocks(self) -> Iterator[memoryview]:
         """The bytes, in blocks that each have the time of a timeout to go out."""
@@ -109,7 +114,18 @@ class BytesPayload:
 
     def digest(self) -> PartDigest:
         """The digests of the bytes."""
-        return self._digest
+        return known(self._digest)
+
+
+def known(digest: PartDigest | None) -> PartDigest:
+    """The digests of a body.
+
+    Raises:
+        IntegrityError: there are none, since not all of it was read.
+    """
+    if digest is None:
+        raise IntegrityError("the bytes were not read to their end, so nothing vouches for them")
+    return digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from io import UnsupportedOperation
 from resumable.errors import InvalidArgumentError, ResumableError, SourceChangedError
 from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
 
-_LONGEST_WAIT = 86_400.0  # seconds: what is passed to poll must not be too much for it
+LONGEST_WAIT = 86_400.0  # seconds: what the system is asked to wait must not be too much for it
 # TLS takes all of what it is given, or none: with little, a slow line moves within the timeout.
 _AT_ONCE = 64 * 1024
 # Select, where there is no poll, does not know descriptors above 1,023.
@@ -44,13 +44,6 @@ def send_request(sock: socket.socket, request: WireRequest, timeout: float) -> N
     _send_head(sock, request)
     if request.body is not None:
         _send_body(sock, request.body, timeout)
-
-
-def is_ready(sock: socket.socket, event: int, seconds: float) -> bool:
-    """Whether a socket can be read, or written to, within a time."""
-    with _Selector() as selector:
-        selector.register(sock, event)
-        return bool(selector.select(min(seconds, _LONGEST_WAIT)))
 
 
 def without_zone(host: str) -> str:
@@ -104,19 +97,32 @@ def _send_bytes(sock: socket.socket, data: bytes | memoryview) -> None:
 
 
 def _send_stored(sock: socket.socket, block: StoredBlock, timeout: float) -> None:
-    """Have a block sent by the kernel; it must go on within the timeout."""
+    """Have a block sent by the kernel, as far as it does; it must go on within the timeout."""
     done, size, descriptor = 0, len(block), sock.fileno()
+    was_ready = False
     while done < size:
         try:
             done += block.send(descriptor, done)
-        except UnsupportedOperation:
-            _send_bytes(sock, _read(block)[done:])
-            return
+            was_ready = False
         except BlockingIOError:
-            if not is_ready(sock, selectors.EVENT_WRITE, timeout):
-                raise TimeoutError from None
+            if was_ready:  # it is not the socket that the kernel waits for
+                break
+            was_ready = _takes_more(sock, timeout)
+        except UnsupportedOperation:
+            break
         except ResumableError as error:
             raise BodyFailedError(error) from error
+    if done < size:
+        _send_bytes(sock, _read(block)[done:])
+
+
+def _takes_more(sock: socket.socket, timeout: float) -> bool:
+    """Wait until a socket can be written to; TimeoutError if it cannot."""
+    with _Selector() as selector:
+        selector.register(sock, selectors.EVENT_WRITE)
+        if not selector.select(timeout):
+            raise TimeoutError
+        return True
 
 
 def _blocks(body: Payload) -> Iterator[Block]:

@@ -20,6 +20,7 @@ from resumable.errors import (
 )
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import (
+    LOST,
     PATIENCE,
     Connection,
     Exchange,
@@ -36,6 +37,8 @@ _READ_BLOCK = 256 * 1024
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, getattr(errno, "WSAEMFILE", errno.EMFILE))
 # What may come up from below.
 _BELOW = (HandshakeError, BrokenAnswerError, OSError)
+# What may be asked twice, even if the first time was heard.
+_SAFE = ("GET", "HEAD")
 
 
 class Transport:
@@ -180,9 +183,23 @@ def _exchanged(
     request: WireRequest, pool: Pool, exchange: Exchange
 ) -> tuple[Connection, IncomingAnswer]:
     connection = pool.take(request.origin, exchange)
+    try:
+        return connection, _answered(request, connection, exchange)
+    except _BELOW as error:
+        if not connection.was_used:
+            raise
+        # What became of it while it waited may have become of the other ones, too.
+        pool.close()
+        if request.method not in _SAFE or not isinstance(error, LOST):
+            raise
+    connection = pool.connect(request.origin, exchange)
+    return connection, _answered(request, connection, exchange)
+
+
+def _answered(request: WireRequest, connection: Connection, exchange: Exchange) -> IncomingAnswer:
     with exchange.holding(connection.sock):
         connection.send(request)
-        return connection, connection.receive(request)
+        return connection.receive(request)
 
 
 def _context_of(path: str) -> ssl.SSLContext:

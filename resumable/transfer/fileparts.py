@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from resumable.core.integrity import PartDigest, PartHasher
 from resumable.core.plan import Part
-from resumable.oss.messages import Block
+from resumable.oss.messages import Block, known
 from resumable.transfer.source import SourceReader
 
 
@@ -101,4 +101,4 @@ class FilePart:
 
     def digest(self) -> PartDigest:
         """The digests of the bytes."""
-        return self._digest or PartDigest(0, 0, None)
+        return known(self._digest)

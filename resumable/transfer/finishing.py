@@ -75,7 +75,8 @@ class Finisher:
         """
         records = ledger.records()
         self._make_sure_of_source(ledger)
-        if [record.number for record in records] != [part.number for part in ledger.plan]:
+        acknowledged = [(record.number, record.size) for record in records]
+        if acknowledged != [(part.number, part.size) for part in ledger.plan]:
             raise IntegrityError("not every part was acknowledged; nothing was completed")
         ledger.flush()
         crc = combine_all((record.crc64, record.size) for record in records)
@@ -140,7 +141,8 @@ class Finisher:
             self._tell_what_is_stored(error, data.digest().crc64)
             raise
         except ResumableError as error:
-            found = self._made_by_a_lost_try(error, data.digest().crc64)
+            made = _may_have_been_made(error)
+            found = self._made_by_a_lost_try(error, data.digest().crc64) if made else None
             if found is None:
                 raise
             stored = found
@@ -167,8 +169,6 @@ class Finisher:
     def _made_by_a_lost_try(
         self, error: ResumableError, crc64: int, also: str = ""
     ) -> StoredObject | None:
-        if not _may_have_been_made(error):
-            return None
         found = self._found_now(crc64)
         if found is not None:
             told = "the answer was lost, but the object is there and right%s (%s)"

@@ -175,8 +175,11 @@ class PartSender:
                     headers=self._headers,
                 )
         except PartNotSequentialError as error:
-            sent = self._brought_by_a_lost_try(part, data.digest(), error)
-        self._record(number, sent.etag, data.digest())
+            digest = digest_of(part, reader, run.cancellation.check, with_md5=True)
+            sent = self._brought_by_a_lost_try(part, digest, error)
+        else:
+            digest = data.digest()
+        self._record(number, sent.etag, digest)
         run.meter.sent(number, part.size)
 
     def _brought_by_a_lost_try(

@@ -216,12 +216,25 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | _NO_BLOCK)
 
 
+def _look_into(path: str, size: int) -> None:
+    """Make sure that a file can be read, and tells its size: those below /proc tell none."""
+    descriptor = _open(path, os.O_RDONLY)
+    try:
+        if not size and os.read(descriptor, 1) and not os.fstat(descriptor).st_size:
+            raise LocalFileError(
+                f"{path!r} holds bytes, but does not tell how many",
+                advice="Copy it, and upload the copy",
+            )
+    finally:
+        os.close(descriptor)
+
+
 def _settled(path: str) -> SourceIdentity:
     """Identify a file once a later change to it is sure to get another time stamp."""
     try:
         found = os.stat(path)
         if stat.S_ISREG(found.st_mode):
-            os.close(_open(path, os.O_RDONLY))  # told now, before any request
+            _look_into(path, found.st_size)  # told now, before any request
         for _ in range(_SETTLE_TRIES):
             wait = until_next_tick(time.time_ns(), found.st_mtime_ns, found.st_ctime_ns)
             if not wait:

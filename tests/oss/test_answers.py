@@ -1,14 +1,17 @@
 """Answers that are torn, oversized, early, compressed or no HTTP at all."""
 
 import gzip
+import io
 import re
+from contextlib import nullcontext
 
 import pytest
 
-from resumable import Bucket
+from resumable import Bucket, FileSlice
 from resumable.errors import (
     AccessDeniedError,
     ConnectionFailedError,
+    IntegrityError,
     NetworkError,
     NoSuchKeyError,
     ProtocolError,
@@ -17,6 +20,7 @@ from resumable.errors import (
 from resumable.server import LocalServer
 from tests.oss.conftest import Connect, Serve
 from tests.oss.rawserver import Peer, Script, acknowledgement, answer, answering, error_answer
+from tests.oss.test_stuck import SHORT
 from tests.support import MIB, QUICK, content, random_bytes
 
 LIST = b"<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>"
@@ -31,6 +35,62 @@ def once(data: bytes) -> Script:
         peer.send(data)
 
     return script
+
+
+@pytest.mark.parametrize("then", ["closes", "hangs"])
+@pytest.mark.parametrize("content_md5", [True, False])
+def test_success_of_a_part_that_was_not_read_is_none(
+    serve: Serve, connect: Connect, then: str, content_md5: bool
+) -> None:
+    """As of something in between that lost the body, and takes the part for an empty one."""
+
+    def reads_nothing(peer: Peer) -> None:
+        peer.head()
+        peer.send(acknowledgement(b""))
+        if then == "hangs":
+            peer.hang()
+
+    body = FileSlice(io.BytesIO(LARGE), 0, len(LARGE))
+    bucket = connect(serve(reads_nothing), timeout=SHORT)
+    with pytest.raises(ConnectionFailedError):
+        bucket.upload_part("k", "U", 1, body, content_md5=content_md5)
+    if not content_md5:
+        with pytest.raises(IntegrityError):
+            body.digest()
+
+
+RANGES = {
+    "all of it": (200, "", (2, 3), False),
+    "no place": (206, "", (2, 3), False),
+    "another place": (206, "bytes 3-3/9", (2, 3), False),
+    "more": (206, "bytes 2-4/9", (2, 3), False),
+    "too long a place": (206, f"bytes {'0' * 5000}2-3/9", (2, 3), False),
+    "part of it unasked": (206, "bytes 2-3/9", None, False),
+    "it": (206, "bytes 2-3/9", (2, 3), True),
+    "it, up to the end": (206, "bytes 2-2/3", (2, 3), True),
+    "all, as asked": (200, "", None, True),
+}
+
+
+@pytest.mark.parametrize(("status", "told", "wanted", "fits"), RANGES.values(), ids=RANGES)
+def test_bytes_of_an_object_are_those_that_were_asked_for(
+    serve: Serve,
+    connect: Connect,
+    status: int,
+    told: str,
+    wanted: tuple[int, int] | None,
+    fits: bool,
+) -> None:
+    bucket = connect(serve(answering(answer(status, b"x", {"Content-Range": told}))))
+    refused = nullcontext() if fits else pytest.raises(ProtocolError, match="other bytes")
+    with refused, bucket.get_object("k", byte_range=wanted) as body:
+        assert b"".join(body.blocks()) == b"x"
+
+
+def test_range_in_a_raw_header_is_the_caller_s_own(serve: Serve, connect: Connect) -> None:
+    bucket = connect(serve(answering(answer(206, b"x", {"Content-Range": "bytes 7-7/9"}))))
+    with bucket.get_object("k", headers={"Range": "bytes=7-7"}) as body:
+        assert b"".join(body.blocks()) == b"x"
 
 
 def chunked(*chunks: bytes, end: bool = True) -> bytes:

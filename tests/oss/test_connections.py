@@ -463,6 +463,15 @@ def test_zone_of_an_address_stays_on_this_machine() -> None:
         assert theirs.recv(1000) == b"GET /k HTTP/1.1\r\nhost: [fe80::1]:8080\r\n\r\n"
 
 
+def test_timeout_beyond_what_a_socket_knows_is_a_long_one(serve: Serve) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server = serve(answering(answer(200)))
+    with ExitStack() as opened:
+        kept = opened.enter_context(closing(Pool((2.0**32 / 1000,) * 2, context)))
+        connection = opened.enter_context(closing(kept.take(server.endpoint, Exchange())))
+        assert connection.sock.gettimeout() == 86_400
+
+
 def test_port_0_is_no_other_port() -> None:
     with pool() as kept, pytest.raises(OSError, match=r"refused|assign|valid"):
         kept.take("http://127.0.0.1:0", Exchange())

@@ -168,6 +168,8 @@ BROKEN = {
     "a length with a sign": OK + b"Content-Length: +1\r\n\r\nx",
     "a length below zero": OK + b"Content-Length: -1\r\n\r\nx",
     "a length of too many digits": OK + b"Content-Length: " + b"1" * 5000 + b"\r\n\r\n",
+    "a length of too many zeros": OK + b"Content-Length: " + b"0" * 5000 + b"1\r\n\r\nx",
+    "a line that begins with a control character": OK + b"A: b\r\n\x01C: d\r\n\r\n",
     "another coding": OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
     "chunks twice": CHUNKED[:-2] + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
     "a chunk of no size": CHUNKED + b"\r\nx\r\n0\r\n\r\n",

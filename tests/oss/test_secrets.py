@@ -163,6 +163,29 @@ def test_secret_is_in_no_log_of_a_call_that_succeeds(
     assert not [secret for secret in secrets if secret in caplog.text]
 
 
+@versions
+def test_stop_in_the_middle_of_signing_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, version: SignatureVersion
+) -> None:
+    def stop(*_: object) -> WireRequest:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("resumable.oss.client.WireRequest", stop)
+    bucket = Bucket(
+        "examplebucket",
+        endpoint="http://127.0.0.1:1",
+        region="cn-hangzhou",
+        credentials=KEY,
+        signature_version=version,
+    )
+    with bucket, pytest.raises(KeyboardInterrupt) as stopped:
+        bucket.head_object("k")
+    told = traceback.TracebackException.from_exception(stopped.value, capture_locals=True)
+    shown = [frame for frame in told.stack.format() if __file__ not in frame]
+    assert "in _signed" in shown[-1]
+    assert not [frame for frame in shown if TOKEN in frame or "authorization" in frame]
+
+
 def test_repr_of_a_signed_request_shows_no_secret() -> None:
     headers = {"authorization": SECRET, "x-oss-security-token": TOKEN}
     shown = repr(WireRequest("PUT", "http://h", "/k", headers, None))

@@ -19,6 +19,7 @@ from resumable.core.integrity import crc64
 from resumable.core.plan import Part
 from resumable.errors import (
     ConnectionFailedError,
+    IntegrityError,
     LocalFileError,
     RequestTimeoutError,
     SourceChangedError,
@@ -103,6 +104,18 @@ def test_bytes_of_the_file_arrive(
     assert kernel.calls >= len(data) // BLOCK_SIZE
 
 
+def test_nothing_vouches_for_what_was_not_read(file: Path) -> None:
+    with part_of(file) as part:
+        part.prepare(with_md5=False)
+        blocks = iter(part.blocks())
+        next(blocks)
+        with pytest.raises(IntegrityError):
+            part.digest()
+        for _ in blocks:
+            pass
+        assert part.digest().crc64 == crc64(file.read_bytes())
+
+
 @both
 def test_bytes_of_the_file_arrive_over_tls(serve: Serve, file: Path, content_md5: bool) -> None:
     data = file.read_bytes()
@@ -124,7 +137,7 @@ def test_bytes_of_the_file_arrive_over_tls(serve: Serve, file: Path, content_md5
 @both
 @pytest.mark.parametrize(
     ("error", "at"),
-    [(errno.EINVAL, 1), (errno.EINVAL, 5), (errno.EPERM, 1), (errno.ENOMEM, 5)],
+    [(errno.EINVAL, 1), (errno.EINVAL, 5), (errno.EPERM, 1), (errno.ENOMEM, 5), (errno.EAGAIN, 1)],
 )
 def test_what_the_kernel_may_not_send_is_read(  # noqa: PLR0917 - fixtures and a table
     serve: Serve,

@@ -6,6 +6,7 @@ The key was made for these tests and guards nothing:
 """
 
 import os
+import select
 import socket
 import ssl
 import traceback
@@ -24,6 +25,7 @@ from resumable.errors import (
     ResumableError,
 )
 from resumable.oss.cancellation import Cancellation
+from resumable.oss.connections import Exchange, Pool
 from resumable.oss.messages import WireRequest
 from resumable.oss.transport import Transport, _usual_context
 from tests.oss.conftest import KEYS, Serve
@@ -176,6 +178,58 @@ def test_server_that_hangs_up_on_the_handshake_is_asked_again(
     with bucket_at(f"https://localhost:{server.port}", TRUSTED) as bucket:
         bucket.put_object("k", b"x")
     assert (server.connections, [request.body for request in server.requests]) == (2, [b"x"])
+
+
+def alert(what: int) -> bytes:
+    """A record that ends a connection, saying why."""
+    return b"\x15\x03\x03\x00\x02\x02" + bytes([what])
+
+
+INTERNAL_ERROR, HANDSHAKE_FAILURE = 80, 40
+
+
+def test_handshake_that_was_damaged_is_tried_again(serve: Serve, tls: ssl.SSLContext) -> None:
+    def fails_once(peer: Peer) -> None:
+        if server.connections == 1:
+            peer.socket.recv(1)
+            peer.send(alert(INTERNAL_ERROR))
+            peer.wait_until_gone()
+        else:
+            peer.socket = tls.wrap_socket(peer.socket, server_side=True)
+            again(Peer(peer.socket, server.requests, peer.hang))
+
+    again = answering(acknowledgement(b"x"))
+    server = serve(fails_once)
+    with bucket_at(f"https://localhost:{server.port}", TRUSTED) as bucket:
+        bucket.put_object("k", b"x")
+    assert (server.connections, [request.body for request in server.requests]) == (2, [b"x"])
+
+
+def test_handshake_that_was_refused_is_not(serve: Serve) -> None:
+    def refuses(peer: Peer) -> None:
+        peer.socket.recv(1)
+        peer.send(alert(HANDSHAKE_FAILURE))
+        peer.wait_until_gone()
+
+    server = serve(refuses)
+    bucket = bucket_at(f"https://localhost:{server.port}", TRUSTED)
+    with bucket, pytest.raises(ConnectionFailedError, match="TLS was not accepted") as failed:
+        bucket.put_object("k", b"x")
+    assert (failed.value.retryable, server.connections) == (False, 1)
+
+
+def test_tickets_of_tls_are_no_answer(serve: Serve, tls: ssl.SSLContext) -> None:
+    def hangs(peer: Peer) -> None:
+        peer.send(b"")  # completes the handshake, and with it sends the tickets
+        peer.hang()
+
+    server = serve(hangs, tls)
+    context = ssl.create_default_context(cafile=TRUSTED)
+    with closing(Pool((5.0, 5.0), context)) as pool:
+        connection = pool.take(server.endpoint, Exchange())
+        with closing(connection):
+            assert select.select([connection.sock], [], [], 10)[0]
+            assert connection.is_silent
 
 
 def test_record_that_was_damaged_on_the_way_is_asked_for_again(

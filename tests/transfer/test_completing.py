@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from resumable import (
     NetworkError,
     ServerError,
 )
+from resumable.core.checkpoint import PartRecord
 from resumable.server import LocalServer
+from resumable.transfer.checkpoints import Ledger
 from tests.support import (
     PART,
     local_bucket,
@@ -310,6 +313,20 @@ def test_complete_that_fails_for_good_keeps_the_parts(
     server.log.clear()
     assert upload(bucket, file).bytes_sent == 0
     assert requests(server)["UploadPart"] == 0
+
+
+def test_part_of_another_size_is_not_completed(
+    server: LocalServer, bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Ledger.record
+
+    def shortened(self: Ledger, part: PartRecord) -> None:
+        record(self, replace(part, size=0) if part.number == 2 else part)
+
+    monkeypatch.setattr(Ledger, "record", shortened)
+    with pytest.raises(IntegrityError, match="acknowledged"):
+        upload(bucket, make_file(folder, SIZE))
+    assert requests(server)[COMPLETE] == 0
 
 
 def test_same_bytes_from_before_do_not_make_a_failed_complete_a_success(

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, InvalidArgumentError
+from resumable import Bucket, InvalidArgumentError, LocalFileError, upload_file
 from resumable.core.plan import MAX_OBJECT_SIZE
 from resumable.transfer.source import SourceFile
 from tests.support import make_file
 
-from .steps import SIZE, upload
+from .steps import SIZE, exists, upload
 
 
 def test_file_that_is_written_to_all_the_time_is_taken_as_it_was_last_seen(
@@ -33,6 +33,17 @@ def test_file_that_is_written_to_all_the_time_is_taken_as_it_was_last_seen(
     assert not source.was_touched()
     os.utime(file, ns=(0, seen[-1] + 1))
     assert source.was_touched()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/version"), reason="there is no /proc")
+@pytest.mark.parametrize("enable_checkpoint", [True, False])
+def test_file_that_tells_no_size_is_not_taken_for_an_empty_one(
+    bucket: Bucket, folder: Path, enable_checkpoint: bool
+) -> None:
+    checkpoint = folder / "version.cp" if enable_checkpoint else None
+    with pytest.raises(LocalFileError, match="does not tell"):
+        upload_file(bucket, "k", "/proc/version", checkpoint_path=checkpoint)
+    assert not exists(bucket, "k")
 
 
 def test_file_of_a_time_far_away_is_uploaded(bucket: Bucket, folder: Path) -> None:

@@ -146,7 +146,7 @@ __all__ = [
 ]
 
 # Where the other names live, to be loaded when they are first asked for: a program that wants only
-# the errors, or the command that only shows its help, does not wait for an HTTP library.
+# the errors, or the command that only shows its help, does not wait for TLS and all that.
 _NAMES = {
     "resumable.core.plan": "Part determine_part_size split_by_part_num split_by_part_size",
     "resumable.core.reconcile": "ListedPart",

@@ -247,7 +247,7 @@ def _told(error: Exception, cancellation: Cancellation) -> ResumableError:
         failed.retryable = False
         return failed
     if isinstance(error, TimeoutError):
-        return RequestTimeoutError("the server did not move a byte in time")
+        return RequestTimeoutError("the server did not move a byte, or end its answer, in time")
     return ConnectionFailedError(f"the connection failed: {_reason(error)}")
 
 

@@ -165,7 +165,10 @@ _V4 = b"OSS4-HMAC-SHA256 Credential=a/20260101/cn-hangzhou/oss/aliyun_v4_request
 _INI = b"[default]\naccessKeyID = a\naccessKeySecret = b\n[profile staging]\nsource_profile=default"
 _CLI = b'{"current":"a","profiles":[{"name":"a","mode":"AK","access_key_id":"b","region_id":"c"}]}'
 
+# More digits than Python makes a number of.
+_DIGITS = (b"0" * 5000, b"1" * 5000)
 _XML_TOKENS = (
+    *_DIGITS,
     b"<Part>", b"</Part>", b"<PartNumber>", b"</PartNumber>", b"<ETag>", b"</ETag>", b"<Size>",
     b"<HashCrc64ecma>", b"<LastModified>2012-02-23T07:01:34.000Z</LastModified>", b"<Upload>",
     b"<EncodingType>url</EncodingType>", b"<Key>%ff</Key>", b"<IsTruncated>true</IsTruncated>",
@@ -178,6 +181,7 @@ _XML_TOKENS = (
     b"<InitiateMultipartUploadResult>", b"<CompleteMultipartUploadResult>", b"<CopyPartResult>",
 )  # fmt: skip
 _HEADER_TOKENS = (
+    *_DIGITS,
     b"\ndate: ", b"\nretry-after: ", b"\nlast-modified: ", b"\netag: ", b"\ncontent-length: ",
     b"\nx-oss-hash-crc64ecma: ", b"\nx-oss-err: ", b"\nx-oss-meta-a: ", b"\nx-oss-version-id: ",
     b"\nx-oss-server-side-encryption: AES256", b"\nx-oss-request-id: ", _DATE, b" -0000", b" +9999",
@@ -252,6 +256,7 @@ PARSERS: dict[str, Parser] = {
             b"\n", b"\r", b": ", b"Content-Length: ", b"content-length:5", b"4294967296", b"-1",
             b"Transfer-Encoding: chunked\r\n", b"gzip, ", b"1\r\nx\r\n", b"0\r\n\r\n", b"f" * 15,
             b"Connection: close\r\n", b"\t", b" ", b"\0", b"\xff", b"\xe6\x97\xa5", _CHUNKED,
+            *_DIGITS,
         ),
         longest=16 * 1024,
     ),

@@ -28,12 +28,7 @@ if hasattr(socket, "TCP_NOTSENT_LOWAT"):
     # answer would begin while megabytes of the body are still to be sent.
     _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 256 * 1024))
 
-# How it shows that a server does not read on. It may have said why.
-_NOT_READ_ON = frozenset(
-    {errno.EPIPE, errno.ESHUTDOWN, errno.ECONNRESET, errno.ECONNABORTED, errno.EPROTOTYPE}
-)
-
-# How it shows that a connection was cut off, and not what was said over it.
+# How it shows that the other end is gone, or does not read on.
 LOST = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 # Why TLS cannot be agreed on, however often it is tried; what else goes wrong may be damage.
 _DISAGREEMENTS = frozenset(
@@ -158,10 +153,10 @@ class Connection:
         except TimeoutError:
             if self.is_silent:
                 raise
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            return
+        except LOST:
+            return  # it may have said why
         except OSError as error:
-            if error.errno not in _NOT_READ_ON:
+            if error.errno != errno.EPROTOTYPE:  # macOS, while the connection is taken down
                 raise
 
     def receive(self, request: WireRequest) -> IncomingAnswer:

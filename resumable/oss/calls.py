@@ -10,7 +10,8 @@ from resumable.oss.messages import REQUEST_ID, Payload
 from resumable.oss.operations import COPY_SOURCE, content_md5
 from resumable.oss.transport import OpenAnswer
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/")
+RANGE_BEHAVIOR = "x-oss-range-behavior"
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(\*|[0-9]{1,19})", re.IGNORECASE)
 
 
 class Calls:
@@ -56,18 +57,31 @@ def check_range(
     Raises:
         ProtocolError: they are others.
     """
+    told = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
     if wanted is None:
         fits = answer.status != 206 or "range" in asked
+    elif answer.status == 206:
+        fits = told is not None and _is_range(told, wanted, answer.size)
     else:
-        first, last = wanted
-        told = _CONTENT_RANGE.match(answer.headers.get("content-range", ""))
-        told_so = told is not None and int(told[1]) == first and int(told[2]) <= last
-        fits = answer.status == 206 and told_so
+        # All of it may be what was asked for, or what a raw header allows.
+        is_all = wanted[0] == 0 and answer.size is not None and answer.size <= wanted[1] + 1
+        fits = is_all or "if-range" in asked or asked.get(RANGE_BEHAVIOR) != "standard"
     if not fits:
         raise ProtocolError(
             "the server sends other bytes of the object than were asked for",
             request_id=answer.headers.get(REQUEST_ID, ""),
         )
+
+
+def _is_range(told: re.Match[str], wanted: tuple[int, int], size: int | None) -> bool:
+    first, last = int(told[1]), int(told[2])
+    end = last if told[3] == "*" else int(told[3]) - 1
+    return (
+        first == wanted[0]
+        and last >= first
+        and last == min(wanted[1], end)
+        and size in (None, last - first + 1)
+    )
 
 
 def not_a_copy(headers: dict[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from resumable.core.headers import checked_headers
 from resumable.errors import ClockSkewError, ResumableError
 from resumable.oss.cancellation import Cancellation
+from resumable.oss.credentials import Credentials
 from resumable.oss.endpoint import Endpoint, check_key
 from resumable.oss.messages import CONTENT_LENGTH, Answer, Request, WireRequest
 from resumable.oss.refusals import refusal
@@ -154,22 +155,25 @@ class Client:
                 raise error
 
     def _signed(self, request: Request, key: KeyOfACall, now: float) -> WireRequest:
-        try:
-            return self._sign(request, key, now)
-        except BaseException as error:  # noqa: BLE001 - it goes on
-            # Frames further down hold the signature, and what it is made with.
-            raise error.with_traceback(None) from error.__cause__
-
-    def _sign(self, request: Request, key: KeyOfACall, now: float) -> WireRequest:
-        target = self.target
         if request.key is not None:
             check_key(request.key)
         headers = checked_headers(request.headers)
         if request.body is not None:
             headers[CONTENT_LENGTH] = str(request.body.size)
-        query = canonical_query(request.query)
-        subject = Subject(request.method, target.bucket, request.key, request.query, headers)
+        bucket = self.target.bucket
+        subject = Subject(request.method, bucket, request.key, request.query, headers)
         credentials = key.credentials(now)
+        try:
+            return self._sign(request, subject, credentials, now)
+        except BaseException as error:  # noqa: BLE001 - it goes on
+            # Frames further down hold the signature, and what it is made with.
+            raise error.with_traceback(None) from None
+
+    def _sign(
+        self, request: Request, subject: Subject, credentials: Credentials, now: float
+    ) -> WireRequest:
+        target, headers = self.target, dict(subject.headers)
+        query = canonical_query(request.query)
         if target.version == "v4" and target.region is not None:
             headers |= sign_v4(subject, credentials, now, target.region)
         else:

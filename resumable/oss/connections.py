@@ -5,6 +5,7 @@ caller's.
 """
 
 import errno
+import selectors
 import socket
 import ssl
 import threading
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from resumable.oss.endpoint import DEFAULT_PORTS
 from resumable.oss.incoming import IncomingAnswer, Stream
 from resumable.oss.messages import WireRequest
-from resumable.oss.outgoing import LONGEST_WAIT, send_request, without_zone
+from resumable.oss.outgoing import LONGEST_WAIT, is_ready, send_request, without_zone
 
 # An answer that is read as a whole may take this many timeouts, however it trickles in.
 PATIENCE = 5
@@ -34,9 +35,18 @@ LOST = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _DISAGREEMENTS = frozenset(
     {
         "HTTP_REQUEST",
+        "RECORD_LAYER_FAILURE",  # how newer versions of OpenSSL call what is no TLS at all
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
         "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "TLSV13_ALERT_MISSING_EXTENSION",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV1_ALERT_INAPPROPRIATE_FALLBACK",
         "TLSV1_ALERT_INSUFFICIENT_SECURITY",
         "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_ALERT_UNKNOWN_CA",
         "TLSV1_UNRECOGNIZED_NAME",
         "UNSUPPORTED_PROTOCOL",
         "WRONG_VERSION_NUMBER",
@@ -80,6 +90,11 @@ class Exchange:
             sock.close()
             raise
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether it was broken off."""
+        return self._broken
+
     def break_off(self) -> None:
         """Let whatever the request waits for fail."""
         with self._lock:
@@ -110,12 +125,18 @@ class Connection:
         self._timeout = timeout
         self._stream = Stream(sock)
         self._is_in_step = True
+        self._received_before = 0
         self._answer: IncomingAnswer | None = None
 
     @property
     def was_used(self) -> bool:
         """Whether it has carried a request before, and may have been cut off while it waited."""
         return self._answer is not None
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether not a byte has come since the last request was begun."""
+        return self._stream.received == self._received_before
 
     @property
     def can_go_on(self) -> bool:
@@ -126,18 +147,11 @@ class Connection:
     @property
     def is_silent(self) -> bool:
         """Whether it is open, and the server has said nothing that was not asked for."""
-        if not self._stream.is_empty:
-            return False
-        self.sock.settimeout(0)
-        try:
-            self._stream.receive()  # over TLS what can be read need not be of an answer
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return True
-        except OSError:
-            return False
-        finally:
-            self.sock.settimeout(self._timeout)
-        return False
+        return (
+            self._stream.is_empty
+            and not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
+            and not is_ready(self.sock, selectors.EVENT_READ, 0)
+        )
 
     def send(self, request: WireRequest) -> None:
         """Send a whole request, unless the server does not read on: it may have answered then.
@@ -147,11 +161,12 @@ class Connection:
             OSError: the connection failed.
         """
         self._is_in_step = False
+        self._received_before = self._stream.received
         try:
             send_request(self.sock, request, self._timeout)
             self._is_in_step = True
         except TimeoutError:
-            if self.is_silent:
+            if not self._has_answered():
                 raise
         except LOST:
             return  # it may have said why
@@ -179,6 +194,23 @@ class Connection:
     def close(self) -> None:
         """Close it."""
         self.sock.close()
+
+    def _has_answered(self) -> bool:
+        """Whether an answer, or the end, has come before it was waited for."""
+        if not isinstance(self.sock, ssl.SSLSocket):
+            return not self.is_silent
+        # What can be read may be TLS's own. To look may tear a record in two, so nothing else may
+        # follow on this connection.
+        self.sock.settimeout(0)
+        try:
+            self._stream.receive()
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self.sock.settimeout(self._timeout)
+        return True
 
 
 class Pool:
@@ -247,7 +279,7 @@ class Pool:
             with exchange.holding(secured):
                 secured.do_handshake()
         except ssl.SSLError as error:
-            if isinstance(error, ssl.SSLCertVerificationError) or error.reason in _DISAGREEMENTS:
+            if _is_final(error):
                 raise HandshakeError from error
             raise
         return secured
@@ -275,6 +307,12 @@ def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.so
         except OSError as error:
             failed = failed or error
     raise failed or OSError(errno.EADDRNOTAVAIL, "the host has no address")
+
+
+def _is_final(error: ssl.SSLError) -> bool:
+    reason = getattr(error, "reason", None) or str(error).upper().replace(" ", "_")
+    told = any(each in reason for each in _DISAGREEMENTS)
+    return told or isinstance(error, ssl.SSLCertVerificationError)
 
 
 def _set_options(sock: socket.socket) -> None:

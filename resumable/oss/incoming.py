@@ -41,11 +41,16 @@ class Receiver(Protocol):
 
 
 class Stream:
-    """The bytes that come over a connection, in their order."""
+    """The bytes that come over a connection, in their order.
+
+    Attributes:
+        received: How many have come.
+    """
 
     def __init__(self, source: Receiver) -> None:
         self._source = source
         self._held = b""
+        self.received = 0
 
     @property
     def is_empty(self) -> bool:
@@ -55,13 +60,13 @@ class Stream:
     def read(self, size: int) -> bytes:
         """The next bytes, at most so many; none at the end."""
         if not self._held:
-            return self._source.recv(size)
+            return self._more(size)
         data, self._held = self._held[:size], self._held[size:]
         return data
 
     def receive(self) -> None:
         """Take in what has come; there is nothing held if that was the end."""
-        self._held += self._source.recv(_READ_AHEAD)
+        self._held += self._more(_READ_AHEAD)
 
     def line(self, bound: int, deadline: float, if_none: str = _TOO_EARLY) -> str:
         """The next line without its end. Each byte stands for a character unless it is UTF-8.
@@ -83,7 +88,7 @@ class Stream:
                 break
             if time.monotonic() > deadline:
                 raise TimeoutError("the lines of the answer do not end")
-            more = self._source.recv(_READ_AHEAD)
+            more = self._more(_READ_AHEAD)
             if not more:
                 raise _ended(_TOO_EARLY if seen else if_none)
             self._held += more
@@ -94,6 +99,11 @@ class Stream:
             return line.decode()
         except UnicodeError:
             return line.decode("latin-1")
+
+    def _more(self, size: int) -> bytes:
+        data = self._source.recv(size)
+        self.received += len(data)
+        return data
 
 
 class IncomingAnswer:
@@ -107,6 +117,7 @@ class IncomingAnswer:
     Attributes:
         status: The status.
         fields: The headers, their names in lower case. One that came several times is one.
+        size: Bytes of the body, if the head tells.
         left: Bytes left of the body or of a chunk of it; None if it ends with the connection.
         is_over: Whether the body was read to its end.
         closes: Whether the connection ends with it.
@@ -131,7 +142,8 @@ class IncomingAnswer:
         if self._chunked and codings != ["chunked"]:
             raise BrokenAnswerError("a transfer coding that nobody asked for")
         self.left = 0 if bodiless or self._chunked else _length(lengths)
-        self.is_over = self.left == 0 and not self._chunked
+        self.size = None if self._chunked else self.left
+        self.is_over = self.size == 0
         self.closes = (
             minor == 0
             or "close" in self._listed("connection")

@@ -6,7 +6,7 @@ from typing import Unpack
 
 from resumable.oss import operations
 from resumable.oss.bodies import Data, body_of
-from resumable.oss.calls import Calls, check_range, not_a_copy, with_md5, with_range
+from resumable.oss.calls import RANGE_BEHAVIOR, Calls, check_range, not_a_copy, with_md5, with_range
 from resumable.oss.content_type import with_content_type
 from resumable.oss.options import PutOptions, ReadOptions, RequestOptions, merge_options
 from resumable.oss.results import ObjectHead, StoredObject
@@ -96,7 +96,7 @@ class ObjectCalls(Calls):
         """
         sent = with_range(merge_options(headers, options, ReadOptions), "range", byte_range)
         if byte_range is not None:
-            sent.setdefault("x-oss-range-behavior", "standard")
+            sent.setdefault(RANGE_BEHAVIOR, "standard")
         with self._client.open(operations.get(key, version_id, sent), self._controls) as body:
             check_range(body, sent, byte_range)
             yield body

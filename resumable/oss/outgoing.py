@@ -46,6 +46,13 @@ def send_request(sock: socket.socket, request: WireRequest, timeout: float) -> N
         _send_body(sock, request.body, timeout)
 
 
+def is_ready(sock: socket.socket, event: int, seconds: float) -> bool:
+    """Whether a socket can be read, or written to, within a time."""
+    with _Selector() as selector:
+        selector.register(sock, event)
+        return bool(selector.select(min(seconds, LONGEST_WAIT)))
+
+
 def without_zone(host: str) -> str:
     """A host without the zone of an IPv6 address, which is this machine's own affair."""
     return _ZONE.sub("", host)
@@ -107,22 +114,15 @@ def _send_stored(sock: socket.socket, block: StoredBlock, timeout: float) -> Non
         except BlockingIOError:
             if was_ready:  # it is not the socket that the kernel waits for
                 break
-            was_ready = _takes_more(sock, timeout)
+            was_ready = is_ready(sock, selectors.EVENT_WRITE, timeout)
+            if not was_ready:
+                raise TimeoutError from None
         except UnsupportedOperation:
             break
         except ResumableError as error:
             raise BodyFailedError(error) from error
     if done < size:
         _send_bytes(sock, _read(block)[done:])
-
-
-def _takes_more(sock: socket.socket, timeout: float) -> bool:
-    """Wait until a socket can be written to; TimeoutError if it cannot."""
-    with _Selector() as selector:
-        selector.register(sock, selectors.EVENT_WRITE)
-        if not selector.select(timeout):
-            raise TimeoutError
-        return True
 
 
 def _blocks(body: Payload) -> Iterator[Block]:

@@ -142,6 +142,7 @@ class OpenAnswer:
         self._cancellation = cancellation
         self.status = incoming.status
         self.headers = incoming.fields
+        self.size = incoming.size
 
     def whole(self) -> Answer:
         """The answer with all of its body, which must be of a size that OSS gives.
@@ -186,11 +187,12 @@ def _exchanged(
     try:
         return connection, _answered(request, connection, exchange)
     except _BELOW as error:
-        if not connection.was_used:
+        if not connection.was_used or exchange.is_broken:
             raise
         # What became of it while it waited may have become of the other ones, too.
         pool.close()
-        if request.method not in _SAFE or not isinstance(error, LOST):
+        is_lost = isinstance(error, LOST) and connection.is_unanswered
+        if not is_lost or request.method not in _SAFE:
             raise
     connection = pool.connect(request.origin, exchange)
     return connection, _answered(request, connection, exchange)

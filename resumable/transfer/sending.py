@@ -175,16 +175,15 @@ class PartSender:
                     headers=self._headers,
                 )
         except PartNotSequentialError as error:
-            digest = digest_of(part, reader, run.cancellation.check, with_md5=True)
-            sent = self._brought_by_a_lost_try(part, digest, error)
+            sent, digest = self._brought_by_a_lost_try(part, reader, error)
         else:
             digest = data.digest()
         self._record(number, sent.etag, digest)
         run.meter.sent(number, part.size)
 
     def _brought_by_a_lost_try(
-        self, part: Part, digest: PartDigest, error: PartNotSequentialError
-    ) -> ListedPart:
+        self, part: Part, reader: SourceReader, error: PartNotSequentialError
+    ) -> tuple[ListedPart, PartDigest]:
         """A sequential upload takes no part twice: it may have this one already."""
         page = self._run.bucket.list_parts(
             self._key,
@@ -194,9 +193,11 @@ class PartSender:
             headers=self._every,
         )
         for there in page.parts:
-            candidate = Candidate(part, there.etag, there.crc64)
-            if there.number == part.number and candidate.matches(digest):
-                return there
+            if there.number != part.number:
+                continue
+            digest = digest_of(part, reader, self._run.cancellation.check, with_md5=True)
+            if Candidate(part, there.etag, there.crc64).matches(digest):
+                return there, digest
         raise error
 
     def _record(self, number: int, etag: str, digest: PartDigest) -> None:

@@ -241,6 +241,8 @@ def _settled(path: str) -> SourceIdentity:
                 break
             time.sleep(wait)
             found = os.stat(path)
+    except LocalFileError:
+        raise
     except OSError as error:
         raise LocalFileError.of(error, "opening", path) from None
     if not stat.S_ISREG(found.st_mode):

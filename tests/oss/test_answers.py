@@ -59,38 +59,38 @@ def test_success_of_a_part_that_was_not_read_is_none(
             body.digest()
 
 
-RANGES = {
-    "all of it": (200, "", (2, 3), False),
-    "no place": (206, "", (2, 3), False),
-    "another place": (206, "bytes 3-3/9", (2, 3), False),
-    "more": (206, "bytes 2-4/9", (2, 3), False),
-    "too long a place": (206, f"bytes {'0' * 5000}2-3/9", (2, 3), False),
-    "part of it unasked": (206, "bytes 2-3/9", None, False),
-    "it": (206, "bytes 2-3/9", (2, 3), True),
-    "it, up to the end": (206, "bytes 2-2/3", (2, 3), True),
-    "all, as asked": (200, "", None, True),
+LAX = {"x-oss-range-behavior": "legacy"}
+RANGES: dict[str, tuple[int, str, bytes, tuple[int, int] | None, dict[str, str], bool]] = {
+    "all of it": (200, "", b"123456789", (2, 3), {}, False),
+    "no place": (206, "", b"34", (2, 3), {}, False),
+    "another place": (206, "bytes 3-3/9", b"4", (2, 3), {}, False),
+    "more": (206, "bytes 2-4/9", b"345", (2, 3), {}, False),
+    "less": (206, "bytes 2-2/9", b"3", (2, 3), {}, False),
+    "nothing": (206, "bytes 2-1/9", b"", (2, 3), {}, False),
+    "more than it says": (206, "bytes 2-3/9", b"345", (2, 3), {}, False),
+    "less than it says": (206, "bytes 2-3/9", b"3", (2, 3), {}, False),
+    "too long a place": (206, f"bytes {'0' * 5000}2-3/9", b"34", (2, 3), {}, False),
+    "part of it unasked": (206, "bytes 2-3/9", b"34", None, {}, False),
+    "it": (206, "bytes 2-3/9", b"34", (2, 3), {}, True),
+    "it, without a total": (206, "Bytes 2-3/*", b"34", (2, 3), {}, True),
+    "it, up to the end": (206, "bytes 2-2/3", b"3", (2, 3), {}, True),
+    "all, as asked": (200, "", b"x", None, {}, True),
+    "all, which is the range": (200, "", b"123456789", (0, 8), {}, True),
+    "all, as it may be": (200, "", b"123456789", (50, 60), LAX, True),
+    "all, as it has changed": (200, "", b"123456789", (2, 3), {"If-Range": '"E"'}, True),
+    "of a raw header": (206, "bytes 7-7/9", b"8", None, {"Range": "bytes=7-7"}, True),
 }
 
 
-@pytest.mark.parametrize(("status", "told", "wanted", "fits"), RANGES.values(), ids=RANGES)
+@pytest.mark.parametrize("case", RANGES)
 def test_bytes_of_an_object_are_those_that_were_asked_for(
-    serve: Serve,
-    connect: Connect,
-    status: int,
-    told: str,
-    wanted: tuple[int, int] | None,
-    fits: bool,
+    serve: Serve, connect: Connect, case: str
 ) -> None:
-    bucket = connect(serve(answering(answer(status, b"x", {"Content-Range": told}))))
+    status, told, data, wanted, headers, fits = RANGES[case]
+    bucket = connect(serve(answering(answer(status, data, {"Content-Range": told}))))
     refused = nullcontext() if fits else pytest.raises(ProtocolError, match="other bytes")
-    with refused, bucket.get_object("k", byte_range=wanted) as body:
-        assert b"".join(body.blocks()) == b"x"
-
-
-def test_range_in_a_raw_header_is_the_caller_s_own(serve: Serve, connect: Connect) -> None:
-    bucket = connect(serve(answering(answer(206, b"x", {"Content-Range": "bytes 7-7/9"}))))
-    with bucket.get_object("k", headers={"Range": "bytes=7-7"}) as body:
-        assert b"".join(body.blocks()) == b"x"
+    with refused, bucket.get_object("k", byte_range=wanted, headers=headers) as body:
+        assert b"".join(body.blocks()) == data
 
 
 def chunked(*chunks: bytes, end: bool = True) -> bytes:

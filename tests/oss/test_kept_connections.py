@@ -1,6 +1,8 @@
 """Connections that were cut off while they were kept: nobody is told, until one is used again."""
 
+import socket
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,7 @@ from resumable import Bucket, RetryPolicy
 from resumable.errors import ConnectionFailedError
 from tests.oss.conftest import ONCE, Connect, Serve
 from tests.oss.rawserver import Peer, RawServer, acknowledgement
-from tests.oss.test_stuck import SHORT
+from tests.oss.test_stuck import SHORT, Running
 
 KEPT = 5
 TWICE = RetryPolicy(attempts=2, base=0.01)
@@ -25,6 +27,8 @@ def server(serve: Serve, then: str) -> RawServer:
             if is_lost and peer.head() is not None:
                 if then == "hangs":
                     peer.hang()
+                if then == "begins to answer":
+                    peer.send(b"HTTP/1.1 200")
                 return
 
     made = serve(script)
@@ -68,6 +72,34 @@ def test_what_may_have_been_done_is_not_asked_for_again(
     with pytest.raises(ConnectionFailedError):
         bucket.init_multipart_upload("k")
     assert [request.method for request in server.requests[KEPT:]] == ["POST"]
+
+
+@pytest.mark.parametrize("then", ["begins to answer"])
+def test_answer_that_has_begun_is_not_asked_for_again(server: RawServer, connect: Connect) -> None:
+    bucket = connect(server, retry=ONCE)
+    fill(bucket)
+    with pytest.raises(ConnectionFailedError):
+        bucket.head_object("k")
+    assert server.connections == KEPT
+
+
+@pytest.mark.parametrize("then", ["hangs"])
+def test_stop_looks_no_name_up(
+    server: RawServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, look_up = list[object](), socket.getaddrinfo
+
+    def counted(*given: Any, **more: Any) -> Any:  # noqa: ANN401 - as of the module
+        names.append(given)
+        return look_up(*given, **more)
+
+    bucket = connect(server, retry=ONCE)
+    fill(bucket)
+    monkeypatch.setattr(socket, "getaddrinfo", counted)
+    running = Running(bucket, lambda view: view.head_object("k"))
+    assert server.hanging.acquire(timeout=10)
+    running.break_off()
+    assert names == []
 
 
 def test_reading_over_a_new_one_is_tried_once(serve: Serve, connect: Connect) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from resumable import Bucket, Credentials, RetryPolicy
-from resumable.errors import LocalFileError
+from resumable.errors import CredentialsError, LocalFileError
 from resumable.oss.connections import Connection
 from resumable.oss.incoming import IncomingAnswer
 from resumable.oss.messages import BytesPayload, WireRequest
@@ -184,6 +184,16 @@ def test_stop_in_the_middle_of_signing_shows_no_secret(
     shown = [frame for frame in told.stack.format() if __file__ not in frame]
     assert "in _signed" in shown[-1]
     assert not [frame for frame in shown if TOKEN in frame or "authorization" in frame]
+
+
+def test_failure_of_the_caller_s_own_credentials_keeps_its_traceback() -> None:
+    def provider() -> Credentials:
+        raise CredentialsError("the safe is locked")
+
+    bucket = Bucket("examplebucket", endpoint="http://127.0.0.1:1", credentials=provider)
+    with bucket, pytest.raises(CredentialsError) as failed:
+        bucket.head_object("k")
+    assert "in provider" in "".join(traceback.format_exception(failed.value))
 
 
 def test_repr_of_a_signed_request_shows_no_secret() -> None:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import pytest
 
@@ -33,6 +33,7 @@ from tests.oss.rawserver import Peer, Script, acknowledgement, answer, answering
 from tests.oss.test_stuck import SHORT, Running
 from tests.support import CREDENTIALS, MIB, QUICK, random_bytes
 
+_T = TypeVar("_T")
 TRUSTED = str(KEYS / "localhost.pem")
 LARGE = random_bytes(32 * MIB)
 
@@ -185,7 +186,8 @@ def alert(what: int) -> bytes:
     return b"\x15\x03\x03\x00\x02\x02" + bytes([what])
 
 
-INTERNAL_ERROR, HANDSHAKE_FAILURE = 80, 40
+INTERNAL_ERROR = 80
+HANDSHAKE_FAILURE, BAD_CERTIFICATE, UNKNOWN_CA, ACCESS_DENIED = 40, 42, 48, 49
 
 
 def test_handshake_that_was_damaged_is_tried_again(serve: Serve, tls: ssl.SSLContext) -> None:
@@ -205,10 +207,11 @@ def test_handshake_that_was_damaged_is_tried_again(serve: Serve, tls: ssl.SSLCon
     assert (server.connections, [request.body for request in server.requests]) == (2, [b"x"])
 
 
-def test_handshake_that_was_refused_is_not(serve: Serve) -> None:
+@pytest.mark.parametrize("why", [HANDSHAKE_FAILURE, BAD_CERTIFICATE, UNKNOWN_CA, ACCESS_DENIED])
+def test_handshake_that_was_refused_is_not(serve: Serve, why: int) -> None:
     def refuses(peer: Peer) -> None:
         peer.socket.recv(1)
-        peer.send(alert(HANDSHAKE_FAILURE))
+        peer.send(alert(why))
         peer.wait_until_gone()
 
     server = serve(refuses)
@@ -229,7 +232,63 @@ def test_tickets_of_tls_are_no_answer(serve: Serve, tls: ssl.SSLContext) -> None
         connection = pool.take(server.endpoint, Exchange())
         with closing(connection):
             assert select.select([connection.sock], [], [], 10)[0]
-            assert connection.is_silent
+            assert not connection._has_answered()
+
+
+class ByHand:
+    """A server's TLS without its socket, so that a record can go out in pieces."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        self._sock, self._from, self.to = sock, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._from, self.to, server_side=True)
+        self._until_done(self.tls.do_handshake)
+
+    def read(self) -> bytes:
+        """What comes next."""
+        return self._until_done(lambda: self.tls.read(65_536))
+
+    def flush(self) -> None:
+        self._sock.sendall(self.to.read())
+
+    def _until_done(self, step: Callable[[], _T]) -> _T:
+        while True:
+            try:
+                done = step()
+            except ssl.SSLWantReadError:
+                self.flush()
+                self._from.write(self._sock.recv(65_536))
+            else:
+                self.flush()
+                return done
+
+
+def test_half_of_a_record_that_nobody_asked_for_is_noticed(
+    serve: Serve, tls: ssl.SSLContext
+) -> None:
+    def says_too_much(peer: Peer) -> None:
+        hand = ByHand(peer.socket, tls)
+        hand.read()
+        hand.tls.write(answer(200, b"one"))
+        hand.flush()
+        hand.tls.write(answer(200, b"another's"))
+        record = hand.to.read()
+        peer.send(record[:7])
+        peer.socket.recv(1)
+        peer.send(record[7:])
+        peer.wait_until_gone()
+
+    server = serve(says_too_much)
+    origin = f"https://localhost:{server.port}"
+    request = WireRequest("GET", origin, "/k", {}, None)
+    context = ssl.create_default_context(cafile=TRUSTED)
+    with closing(Pool((5.0, 5.0), context)) as pool:
+        first = pool.take(origin, Exchange())
+        first.send(request)
+        assert first.receive(request).read(100) == b"one"
+        pool.keep(first)
+        assert select.select([first.sock], [], [], 10)[0]
+        with closing(pool.take(origin, Exchange())) as second:
+            assert second is not first
 
 
 def test_record_that_was_damaged_on_the_way_is_asked_for_again(

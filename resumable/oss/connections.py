@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 from resumable.oss.endpoint import DEFAULT_PORTS
 from resumable.oss.incoming import IncomingAnswer, Stream
 from resumable.oss.messages import WireRequest
-from resumable.oss.outgoing import LONGEST_WAIT, is_ready, send_request, without_zone
+from resumable.oss.outgoing import is_ready, send_request, without_zone
 
-# An answer that is read as a whole may take this many timeouts, however it trickles in.
+# The head of an answer, and a body that is read as a whole, may each take this many timeouts,
+# however they trickle in.
 PATIENCE = 5
+_LONGEST_WAIT = 86_400.0  # seconds: what the system is asked to wait must not be too much for it
 _POOL_SIZE = 256  # as many as a transfer may have threads
 
 _SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
@@ -222,7 +224,7 @@ class Pool:
     """
 
     def __init__(self, timeouts: tuple[float, float], context: ssl.SSLContext) -> None:
-        self._connect_timeout, self._timeout = (min(each, LONGEST_WAIT) for each in timeouts)
+        self._connect_timeout, self._timeout = (min(each, _LONGEST_WAIT) for each in timeouts)
         self._context = context
         self._idle: list[Connection] = []
         weakref.finalize(self, _close_all, self._idle)
@@ -310,6 +312,7 @@ def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.so
 
 
 def _is_final(error: ssl.SSLError) -> bool:
+    # What OpenSSL tells may be too new to have a name in this Python; its words are in the text.
     reason = getattr(error, "reason", None) or str(error).upper().replace(" ", "_")
     told = any(each in reason for each in _DISAGREEMENTS)
     return told or isinstance(error, ssl.SSLCertVerificationError)

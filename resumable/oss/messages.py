@@ -104,8 +104,8 @@ class BytesPayload:
         """Digest the bytes."""
         hasher = PartHasher(with_md5=with_md5)
         hasher.update(self._view)
-        self._digest = digest = hasher.digest()
-        return digest.md5
+        self._digest = hasher.digest()
+        return self._digest.md5
 
     def blocks(self) -> Iterator[memoryview]:
         """The bytes, in blocks that each have the time of a timeout to go out."""

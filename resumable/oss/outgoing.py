@@ -14,7 +14,6 @@ from io import UnsupportedOperation
 from resumable.errors import InvalidArgumentError, ResumableError, SourceChangedError
 from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
 
-LONGEST_WAIT = 86_400.0  # seconds: what the system is asked to wait must not be too much for it
 # TLS takes all of what it is given, or none: with little, a slow line moves within the timeout.
 _AT_ONCE = 64 * 1024
 # Select, where there is no poll, does not know descriptors above 1,023.
@@ -50,7 +49,7 @@ def is_ready(sock: socket.socket, event: int, seconds: float) -> bool:
     """Whether a socket can be read, or written to, within a time."""
     with _Selector() as selector:
         selector.register(sock, event)
-        return bool(selector.select(min(seconds, LONGEST_WAIT)))
+        return bool(selector.select(seconds))
 
 
 def without_zone(host: str) -> str:

@@ -55,7 +55,8 @@ def _arguments() -> argparse.Namespace:
     add("--quick", action="store_true", help="256 MiB and two runs, to see that all works")
     add("--size", type=_size, help="of the large file (default: 2GiB)")
     add("--runs", type=_count, help=f"of each client (default: {usual.runs})")
-    add("--scale-runs", type=_count, help="of the slow clients with many parts (default: 3)")
+    slow = f"of the slow clients with many parts (default: {usual.scale_runs})"
+    add("--scale-runs", type=_count, help=slow)
     add("--seed", type=int, default=0, help="of the order within each round")
     add("--folder", type=Path, help="where to make the files (default: the usual temporary one)")
     add(

@@ -166,21 +166,6 @@ def test_call_that_is_stuck_in_tls_can_be_broken_off_at_once(
         assert running.break_off() < 1.0
 
 
-def test_server_that_hangs_up_on_the_handshake_is_asked_again(
-    serve: Serve, tls: ssl.SSLContext
-) -> None:
-    def hangs_up_once(peer: Peer) -> None:
-        if server.connections > 1:
-            peer.socket = tls.wrap_socket(peer.socket, server_side=True)
-            again(Peer(peer.socket, server.requests, peer.hang))
-
-    again = answering(acknowledgement(b"x"))
-    server = serve(hangs_up_once)
-    with bucket_at(f"https://localhost:{server.port}", TRUSTED) as bucket:
-        bucket.put_object("k", b"x")
-    assert (server.connections, [request.body for request in server.requests]) == (2, [b"x"])
-
-
 def alert(what: int) -> bytes:
     """A record that ends a connection, saying why."""
     return b"\x15\x03\x03\x00\x02\x02" + bytes([what])
@@ -190,12 +175,23 @@ INTERNAL_ERROR = 80
 HANDSHAKE_FAILURE, BAD_CERTIFICATE, UNKNOWN_CA, ACCESS_DENIED = 40, 42, 48, 49
 
 
-def test_handshake_that_was_damaged_is_tried_again(serve: Serve, tls: ssl.SSLContext) -> None:
+def hangs_up(_peer: Peer) -> None:
+    """Ends it before a word was said."""
+
+
+def gives_up(peer: Peer) -> None:
+    peer.socket.recv(1)
+    peer.send(alert(INTERNAL_ERROR))
+    peer.wait_until_gone()
+
+
+@pytest.mark.parametrize("fails", [hangs_up, gives_up])
+def test_handshake_that_failed_on_the_way_is_tried_again(
+    serve: Serve, tls: ssl.SSLContext, fails: Script
+) -> None:
     def fails_once(peer: Peer) -> None:
         if server.connections == 1:
-            peer.socket.recv(1)
-            peer.send(alert(INTERNAL_ERROR))
-            peer.wait_until_gone()
+            fails(peer)
         else:
             peer.socket = tls.wrap_socket(peer.socket, server_side=True)
             again(Peer(peer.socket, server.requests, peer.hang))

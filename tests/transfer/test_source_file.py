@@ -42,7 +42,13 @@ def test_file_that_tells_no_size_is_not_taken_for_an_empty_one(
 ) -> None:
     checkpoint = folder / "version.cp" if enable_checkpoint else None
     with pytest.raises(LocalFileError, match=r"^'/proc/version' holds bytes") as refused:
-        upload_file(bucket, "k", "/proc/version", checkpoint_path=checkpoint)
+        upload_file(
+            bucket,
+            "k",
+            "/proc/version",
+            enable_checkpoint=enable_checkpoint,
+            checkpoint_path=checkpoint,
+        )
     assert "upload the copy" in refused.value.advice
     assert not exists(bucket, "k")
 

@@ -20,8 +20,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from filelock import _unix
-
 from resumable import (
     Bucket,
     CheckpointError,
@@ -32,6 +30,7 @@ from resumable import (
 )
 from resumable.transfer import checkpoints, files, source, upload
 from tests.crash.uploader import READY, Order
+from tests.faults.lock_calls import Function, Saved, restore_lock_calls, wrap_lock_calls
 from tests.support import CREDENTIALS, PART
 
 # The files of a transfer: the source, the checkpoint, its next state, its lock, and what is set
@@ -93,18 +92,7 @@ class _System:
         by_path = _LOOKS if self._prefix == "os.path" else _BY_PATH
         if name not in by_path and (self._prefix == "os.path" or name not in _BY_DESCRIPTOR):
             return real
-
-        def call(target: Any, *rest: Any) -> Any:  # noqa: ANN401
-            # A socket is where this one goes to, the file is where it comes from.
-            role = self._observed.role_of(rest[0] if name == "sendfile" else target)
-            if role is None:
-                return real(target, *rest)
-            short = _shortened(name, rest)
-            go_short = None if short is None else lambda: real(target, *short)
-            made = Call(f"{self._prefix}.{name}", role, lambda: real(target, *rest), go_short)
-            return self._observed.observer(made)
-
-        return call
+        return self._observed.around(f"{self._prefix}.{name}", real)
 
 
 def _shortened(name: str, rest: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -151,6 +139,21 @@ class _Observed:
         folder, name = os.path.split(path)
         return _ROLES.get(name) if folder == self._folder else None
 
+    def around(self, kind: str, real: Function) -> Function:
+        """The call, made by the observer where it is about one of the files."""
+        name = kind.rpartition(".")[2]
+
+        def call(target: Any, *rest: Any) -> Any:  # noqa: ANN401
+            # A socket is where this one goes to, the file is where it comes from.
+            role = self.role_of(rest[0] if name == "sendfile" else target)
+            if role is None:
+                return real(target, *rest)
+            short = _shortened(name, rest)
+            go_short = None if short is None else lambda: real(target, *short)
+            return self.observer(Call(kind, role, lambda: real(target, *rest), go_short))
+
+        return call
+
     def open(
         self, path: str, mode: str, buffering: int, opener: Callable[[str, int], int]
     ) -> FileIO:
@@ -171,13 +174,19 @@ def observing(folder: Path, observer: Observer) -> Iterator[None]:
     """Have every call of a transfer about the files in a folder made by an observer."""
     observed = _Observed(folder, observer)
     system = _System(os, "os", observed)
-    modules = (files, source, checkpoints, upload, _unix)
+    modules = (files, source, checkpoints, upload)
+    lock_calls: Saved = {}
     try:
         for module in modules:
             vars(module)["os"] = system
         vars(source)["open"] = observed.open
+        lock_calls = wrap_lock_calls(
+            [*_BY_PATH, *_BY_DESCRIPTOR, *(f"path.{name}" for name in _LOOKS)],
+            lambda name, real: observed.around(f"os.{name}", real),
+        )
         yield
     finally:
+        restore_lock_calls(lock_calls)
         for module in modules:
             vars(module)["os"] = os
         vars(source)["open"] = builtins.open

@@ -16,8 +16,6 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
-import filelock._unix
-
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection
 from resumable.oss.incoming import IncomingAnswer
@@ -25,12 +23,13 @@ from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.transport import Transport
 from resumable.transfer import checkpoints, files
 from tests.crash.uploader import KillPoint, operation_of
+from tests.faults.lock_calls import Saved, restore_lock_calls, wrap_lock_calls
 
 # In a `KillPoint`: whichever effect is the n-th.
 ANY = "*"
 
 _CALLS = ("open", "write", "fsync", "ftruncate", "replace", "unlink")
-_SEES_OS = (files, checkpoints, filelock._unix)
+_SEES_OS = (files, checkpoints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +52,7 @@ Around = Callable[[Effect, Callable[[], Any]], Any]
 
 def put_around(around: Around) -> None:
     """From now on each effect of this process is handed to `around`, to be made to happen."""
-    for module in _SEES_OS:
-        seen = vars(vars(module)["os"])
-        calls = {name: _around_call(name, seen[name], around) for name in _CALLS}
-        vars(module)["os"] = SimpleNamespace(**{**seen, **calls})
+    _put_around_system_calls(around)
     _put_around_requests(around)
 
 
@@ -65,14 +61,24 @@ def put_around_meanwhile(around: Around) -> Iterator[None]:
     """The same until the context ends."""
     seen = [vars(module)["os"] for module in _SEES_OS]
     send, receive = Transport.send, Connection.receive
-    put_around(around)
+    lock_calls = _put_around_system_calls(around)
+    _put_around_requests(around)
     try:
         yield
     finally:
+        restore_lock_calls(lock_calls)
         for module, before in zip(_SEES_OS, seen, strict=True):
             vars(module)["os"] = before
         Transport.send = send  # type: ignore[method-assign]
         Connection.receive = receive  # type: ignore[method-assign]
+
+
+def _put_around_system_calls(around: Around) -> Saved:
+    for module in _SEES_OS:
+        seen = vars(vars(module)["os"])
+        calls = {name: _around_call(name, seen[name], around) for name in _CALLS}
+        vars(module)["os"] = SimpleNamespace(**{**seen, **calls})
+    return wrap_lock_calls(_CALLS, lambda name, real: _around_call(name, real, around))
 
 
 def _around_call(name: str, real: Callable[..., Any], around: Around) -> Callable[..., Any]:

@@ -152,10 +152,19 @@ class TransferCancelledError(ResumableError):
 
 
 class NetworkError(ResumableError):
-    """A request got no answer, or only a part of one."""
+    """A request got no answer, or only a part of one.
+
+    Attributes:
+        host: Where the request was to go, or empty if that is not known.
+        port: The port there, or 0.
+        proxy: The proxy on the way, as a URL without user and password, or empty.
+    """
 
     fault: Fault = "network"
     retryable = True
+    host: str = ""
+    port: int = 0
+    proxy: str = ""
 
 
 class ConnectionFailedError(NetworkError):

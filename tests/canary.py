@@ -7,7 +7,6 @@ meant to go.
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,11 +65,11 @@ def _watch_checkpoints(tell: Callable[[str], object]) -> None:
 
 
 def _watch_requests(tell: Callable[[str], object]) -> None:
-    begin, dial = transport.Transport.open, connections._dial
+    begin, connect = transport.RequestsTransport.open, connections.Connection.connect
 
     @contextmanager
     def open_watched(
-        self: transport.Transport, request: WireRequest, cancellation: Cancellation
+        self: transport.RequestsTransport, request: WireRequest, cancellation: Cancellation
     ) -> Iterator[transport.OpenAnswer]:
         if _tells_secret(request):
             tell(f"a secret in {request.method} {request.target}")
@@ -81,16 +80,17 @@ def _watch_requests(tell: Callable[[str], object]) -> None:
         finally:
             _under_way.origin = None
 
-    def dial_watched(
-        host: str, port: int, timeout: float, exchange: connections.Exchange
-    ) -> socket.socket:
+    def connect_watched(self: connections.Connection) -> None:
         origin = getattr(_under_way, "origin", None)  # none where a test makes a connection
-        if origin and (host, port) != (origin.hostname, origin.port or PORTS[origin.scheme]):
-            tell(f"a connection to {host}:{port} for a request to {origin.geturl()}")
-        return dial(host, port, timeout, exchange)
+        if origin and (self.host, self.port) != (
+            origin.hostname,
+            origin.port or PORTS[origin.scheme],
+        ):
+            tell(f"a connection to {self.host}:{self.port} for a request to {origin.geturl()}")
+        connect(self)
 
-    transport.Transport.open = open_watched  # type: ignore[method-assign]
-    vars(connections)["_dial"] = dial_watched
+    transport.RequestsTransport.open = open_watched  # type: ignore[method-assign]
+    connections.Connection.connect = connect_watched  # type: ignore[method-assign]
 
 
 def _tells_secret(request: WireRequest) -> bool:

@@ -12,7 +12,7 @@ from resumable.oss.objects import ObjectCalls
 from resumable.oss.retry import RetryPolicy
 from resumable.oss.settings import Wishes, settle
 from resumable.oss.signing import SignatureVersion
-from resumable.oss.transport import Transport
+from resumable.oss.transport import RequestsTransport
 
 
 class Bucket(MultipartCalls, ObjectCalls):
@@ -76,7 +76,7 @@ class Bucket(MultipartCalls, ObjectCalls):
                 advice="Give region= or set OSS_REGION",
             )
         target = Target(name, found.endpoint, found.region, version)
-        transport = Transport(
+        transport = RequestsTransport(
             connect_timeout,
             timeout,
             tls=found.endpoint.scheme == "https",

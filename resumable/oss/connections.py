@@ -1,332 +1,362 @@
-"""Sockets: the only module that opens them, as connections kept open between requests.
+"""Connections of urllib3, with what an object store adds to them.
 
-There are no redirects, cookies, proxies or passwords of ~/.netrc here: where a request goes is the
-caller's.
+They send a request exactly as it was signed, notice an answer that comes before the body was sent,
+and can be aborted from another thread.
 """
 
 import errno
+import io
+import re
 import selectors
 import socket
 import ssl
 import threading
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
-from resumable.oss.endpoint import DEFAULT_PORTS
-from resumable.oss.incoming import IncomingAnswer, Stream
-from resumable.oss.messages import WireRequest
-from resumable.oss.outgoing import is_ready, send_request, without_zone
+import urllib3
+from requests.structures import CaseInsensitiveDict
+
+from resumable.errors import ResumableError, SourceChangedError
+from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
+from resumable.oss.watchdog import watchdog
 
 # The head of an answer, and a body that is read as a whole, may each take this many timeouts,
-# however they trickle in.
+# however slowly the bytes arrive.
 PATIENCE = 5
-_LONGEST_WAIT = 86_400.0  # seconds: what the system is asked to wait must not be too much for it
-_POOL_SIZE = 256  # as many as a transfer may have threads
+# TLS takes all of what it is given, or none: with little, a slow line moves within the timeout.
+_AT_ONCE = 64 * 1024
+LONGEST_WAIT = 86_400.0  # seconds: more than this overflows in some system calls
 
-_SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-    # What the kernel holds but has not sent is little: otherwise, on a slow line, the wait for an
-    # answer would begin while megabytes of the body are still to be sent.
-    _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 256 * 1024))
+# Select, where there is no poll, does not know descriptors above 1,023.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+# How the other end shows that it is gone, or does not read any further.
+_DISCONNECTED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1")
+_ZONE = re.compile(r"%[^\]]*")
 
-# How it shows that the other end is gone, or does not read on.
-LOST = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-# Why TLS cannot be agreed on, however often it is tried; what else goes wrong may be damage.
-_DISAGREEMENTS = frozenset(
-    {
-        "HTTP_REQUEST",
-        "RECORD_LAYER_FAILURE",  # how newer versions of OpenSSL call what is no TLS at all
-        "SSLV3_ALERT_BAD_CERTIFICATE",
-        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
-        "SSLV3_ALERT_HANDSHAKE_FAILURE",
-        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
-        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
-        "TLSV13_ALERT_MISSING_EXTENSION",
-        "TLSV1_ALERT_ACCESS_DENIED",
-        "TLSV1_ALERT_INAPPROPRIATE_FALLBACK",
-        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
-        "TLSV1_ALERT_PROTOCOL_VERSION",
-        "TLSV1_ALERT_UNKNOWN_CA",
-        "TLSV1_UNRECOGNIZED_NAME",
-        "UNSUPPORTED_PROTOCOL",
-        "WRONG_VERSION_NUMBER",
-    }
-)
+current = threading.local()  # `exchange`: what the calling thread sends
 
 
-class HandshakeError(Exception):
-    """TLS could not be agreed on; the cause tells why."""
+class BodyFailedError(Exception):
+    """A body could not be read, which is no failure of the network, even if it looks like one.
+
+    Attributes:
+        error: Why.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class _AnsweredEarlyError(Exception):
+    """There is an answer although the body was not sent to its end."""
 
 
 class Exchange:
-    """A request under way, as another thread can break it off."""
+    """A request under way, as another thread can abort it.
 
-    def __init__(self) -> None:
+    Attributes:
+        request: What is sent.
+        timeout: Seconds for a byte to move, in either direction.
+        is_sent: Whether the whole request was handed to the system.
+        is_connected: Whether there was a connection for it.
+        is_reused: Whether that connection had carried another request before.
+        is_answered: Whether a byte of an answer has come.
+        is_aborted: Whether it was aborted.
+        is_overdue: Whether that was because it took too long.
+    """
+
+    def __init__(self, request: WireRequest, timeout: float) -> None:
+        self.request = request
+        self.timeout = min(timeout, LONGEST_WAIT)
+        self.is_sent = request.body is None
+        self.is_connected = False
+        self.is_reused = False
+        self.is_answered = False
+        self.is_aborted = False
+        self.is_overdue = False
         self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._broken = False
+        self._socket: Any = None
 
-    def attach(self, sock: socket.socket) -> None:
-        """Take note of the socket, also while it is being connected."""
+    def attach(self, sock: object) -> None:
+        """Note the socket of the request; raise ConnectionAbortedError if it was aborted."""
         with self._lock:
             self._socket = sock
-            broken = self._broken
-        if broken:  # perhaps before, while it was connected: not every system lets that be stopped
-            raise ConnectionAbortedError(errno.ECONNABORTED, "broken off")
+            self.is_connected = True
+        self.check()
+
+    def check(self) -> None:
+        """Raise ConnectionAbortedError if it was aborted: then the end of an answer is none."""
+        if self.is_aborted:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "aborted")
 
     def detach(self) -> None:
-        """Let go of the socket: from now on it may be another request's."""
+        """Forget the socket: from now on it may be another request's."""
         with self._lock:
             self._socket = None
 
-    @contextmanager
-    def holding(self, sock: socket.socket) -> Iterator[None]:
-        """Take note of the socket, and close it if the context does not end well."""
-        try:
-            self.attach(sock)
-            yield
-        except BaseException:
-            self.detach()  # its descriptor may be another one's from now on
-            sock.close()
-            raise
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether it was broken off."""
-        return self._broken
-
-    def break_off(self) -> None:
-        """Let whatever the request waits for fail."""
+    def abort(self) -> None:
+        """Make whatever the request waits for fail."""
         with self._lock:
-            self._broken = True
-            sock = self._socket
-            if sock is None:
+            self.is_aborted = True
+            if self._socket is None:
                 return
             try:
-                # Not the method of the TLS socket, which would tear its state down under the
-                # thread that is using it.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                if isinstance(self._socket, socket.socket):
+                    # Not the method of the TLS socket, which would tear its state down under the
+                    # thread that is using it.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                else:
+                    self._socket.shutdown(socket.SHUT_RDWR)
             except OSError:  # it is gone already, which is what was wanted
                 return
 
+    @contextmanager
+    def deadline(self) -> Iterator[None]:
+        """Abort it unless the context ends in time, however slowly the bytes arrive."""
+        with watchdog.deadline(PATIENCE * self.timeout, self._expire):
+            yield
 
-class Connection:
-    """A connection that carries one request after another.
+    def _expire(self) -> None:
+        self.is_overdue = True
+        self.abort()
 
-    Args:
-        origin: Where it leads.
-        sock: The socket, connected.
-        timeout: Seconds for a byte to move.
-    """
-
-    def __init__(self, origin: str, sock: socket.socket, timeout: float) -> None:
-        self.origin = origin
-        self.sock = sock
-        self._timeout = timeout
-        self._stream = Stream(sock)
-        self._is_in_step = True
-        self._received_before = 0
-        self._answer: IncomingAnswer | None = None
-
-    @property
-    def was_used(self) -> bool:
-        """Whether it has carried a request before, and may have been cut off while it waited."""
-        return self._answer is not None
-
-    @property
-    def is_unanswered(self) -> bool:
-        """Whether not a byte has come since the last request was begun."""
-        return self._stream.received == self._received_before
-
-    @property
-    def can_go_on(self) -> bool:
-        """Whether another request may follow: the last one was taken, and answered, as a whole."""
-        answer = self._answer
-        return self._is_in_step and (answer is None or (answer.is_over and not answer.closes))
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether it is open, and the server has said nothing that was not asked for."""
-        return (
-            self._stream.is_empty
-            and not (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
-            and not is_ready(self.sock, selectors.EVENT_READ, 0)
-        )
-
-    def send(self, request: WireRequest) -> None:
-        """Send a whole request, unless the server does not read on: it may have answered then.
-
-        Raises:
-            BodyFailedError: the body could not be read, or has another size than was told.
-            OSError: the connection failed.
-        """
-        self._is_in_step = False
-        self._received_before = self._stream.received
+    def blocks(self, body: Payload) -> Iterator[Block]:
+        """Hand out the body. An error of reading it must not look like one of the network."""
+        left = body.size
         try:
-            send_request(self.sock, request, self._timeout)
-            self._is_in_step = True
-        except TimeoutError:
-            if not self._has_answered():
-                raise
-        except LOST:
-            return  # it may have said why
+            for block in body.blocks():
+                left -= len(block)
+                if left < 0:
+                    break
+                yield block
+        except Exception as error:
+            raise BodyFailedError(error) from error
+        if left:
+            raise BodyFailedError(SourceChangedError(f"a body is not of its {body.size} bytes"))
+        self.is_sent = True
+
+    def head(self) -> CaseInsensitiveDict[Any]:
+        """The headers as the bytes that were signed; http.client would make latin-1 of text."""
+        host = _ZONE.sub("", self.request.origin.partition("://")[2])
+        return _Hidden({"host": host} | {k: v.encode() for k, v in self.request.headers.items()})
+
+
+class _Hidden(CaseInsensitiveDict[Any]):
+    """Headers whose signature no traceback shows."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"
+
+    def copy(self) -> "_Hidden":
+        return _Hidden(self.items())
+
+
+class Connection(urllib3.connection.HTTPConnection):
+    """A connection that sends what was signed, and notices an answer while it sends."""
+
+    _carried = 0
+    _held = b""
+    _ignores_input = False
+
+    def connect(self) -> None:
+        self._carried, self._held = 0, b""
+        super().connect()
+
+    def request(  # type: ignore[override]  # as urllib3 has it, not http.client
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        exchange: Exchange = current.exchange
+        if self.sock is None:
+            self.connect()
+        exchange.is_reused = self._carried > 0
+        self._carried += 1
+        self._ignores_input = False
+        exchange.attach(self.sock)
+        # urllib3 has normalized the URL by now: a key with `..` would no longer be the signed one.
+        wire = exchange.request
+        url = wire.origin + wire.target if self.proxy_is_forwarding else wire.target
+        try:
+            super().request(method, url, body, headers, **options)
+        except (_AnsweredEarlyError, *_DISCONNECTED):
+            return  # the answer may say why
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:  # macOS, while the connection is taken down
                 raise
 
-    def receive(self, request: WireRequest) -> IncomingAnswer:
-        """Read the head of the answer; its body must be read before the next request.
-
-        Raises:
-            OSError: the connection failed.
-            BrokenAnswerError: what came is no head.
-        """
-        answer = IncomingAnswer(self._stream, request.method, PATIENCE * self._timeout)
-        if answer.status < 300 and not self._is_in_step:
-            # Whatever it says was done, it was not done with the whole body.
-            raise ConnectionResetError(errno.ECONNRESET, "the request was not read to its end")
-        if request.body is not None and request.body.size and answer.status >= 300:
-            # Whoever refuses a body may not have read it, and take it for the next request.
-            self._is_in_step = False
-        self._answer = answer
-        return answer
-
-    def close(self) -> None:
-        """Close it."""
-        self.sock.close()
-
-    def _has_answered(self) -> bool:
-        """Whether an answer, or the end, has come before it was waited for."""
-        if not isinstance(self.sock, ssl.SSLSocket):
-            return not self.is_silent
-        # What can be read may be TLS's own. To look may tear a record in two, so nothing else may
-        # follow on this connection.
+    def send(self, data: Any) -> None:
+        if not isinstance(self.sock, socket.socket):  # TLS within TLS, through an https proxy
+            view = memoryview(_read(data) if isinstance(data, StoredBlock) else data)
+            for start in range(0, len(view), _AT_ONCE):
+                super().send(view[start : start + _AT_ONCE])
+            return
+        timeout = self.sock.gettimeout()
         self.sock.settimeout(0)
         try:
-            self._stream.receive()
-        except ssl.SSLWantReadError:
+            done = self._send_by_kernel(data) if isinstance(data, StoredBlock) else 0
+            if done < len(data):
+                self._send_bytes(_read(data)[done:] if isinstance(data, StoredBlock) else data)
+        finally:
+            self.sock.settimeout(timeout)
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        exchange: Exchange = current.exchange
+        if self.sock is None:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection was lost")
+        sock, reader = self.sock, _Reader(self.sock, self._held, exchange)
+        self.sock, self._held = _Readable(sock, reader), b""
+        with exchange.deadline():
+            answer = super().getresponse()
+        self.sock = sock if self.sock is not None else None
+        if error := _unusable(answer.status, reader, exchange):
+            answer.close()
+            raise error
+        is_refused = exchange.request.body is not None and answer.status >= 300
+        if self.sock is not None and (is_refused or not exchange.is_sent):
+            # Whoever refuses a body may not have read it, and take it for the next request. The
+            # answer keeps its own hold on the socket and can still be read.
+            self.sock.close()
+            self.sock = None
+        return answer
+
+    def _send_bytes(self, data: Any) -> None:
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self.sock.send(left[:_AT_ONCE]) :]
+            except _WOULD_BLOCK:
+                self._wait()
+
+    def _send_by_kernel(self, block: StoredBlock) -> int:
+        """Have the system send a block from its file, as far as it does; how many bytes it sent."""
+        done, was_ready = 0, False
+        if isinstance(self.sock, ssl.SSLSocket):
+            return 0
+        while done < len(block):
+            try:
+                done += block.send(self.sock.fileno(), done)
+                was_ready = False
+            except BlockingIOError:
+                if was_ready:  # it is not the socket that the system waits for
+                    break
+                self._wait()
+                was_ready = True
+            except io.UnsupportedOperation:
+                break
+            except ResumableError as error:
+                raise BodyFailedError(error) from error
+        return done
+
+    def _wait(self) -> None:
+        """Wait until more can be sent.
+
+        Raises:
+            TimeoutError: nothing could be sent in time.
+            _AnsweredEarlyError: there is an answer.
+        """
+        events = selectors.EVENT_WRITE | (0 if self._ignores_input else selectors.EVENT_READ)
+        with _Selector() as selector:
+            selector.register(self.sock, events)
+            ready = selector.select(current.exchange.timeout)
+        if not ready:
+            raise TimeoutError(errno.ETIMEDOUT, "the server does not take the request")
+        if ready[0][1] & selectors.EVENT_READ and self._is_answered():
+            raise _AnsweredEarlyError
+
+    def _is_answered(self) -> bool:
+        """Whether what can be read is an answer, or the end, and not TLS's own or an interim."""
+        try:
+            if isinstance(self.sock, ssl.SSLSocket):
+                self._held += (more := self.sock.recv(_AT_ONCE))
+                begins = self._held if more else b""
+            else:
+                begins = self.sock.recv(len("HTTP/1.1 1"), socket.MSG_PEEK)
+        except _WOULD_BLOCK:
             return False
         except OSError:
             return True
-        finally:
-            self.sock.settimeout(self._timeout)
-        return True
+        self._ignores_input = bool(_INTERIM.match(begins))
+        return not self._ignores_input
 
 
-class Pool:
-    """Connections that are kept open between requests.
+class _Reader(io.RawIOBase):
+    """What is read from a socket, after some bytes that were read already.
 
-    Args:
-        timeouts: Seconds to wait for a connection, and for a byte to move.
-        context: For TLS connections; it knows whom to trust.
+    Attributes:
+        has_ended: Whether there is no more.
     """
 
-    def __init__(self, timeouts: tuple[float, float], context: ssl.SSLContext) -> None:
-        self._connect_timeout, self._timeout = (min(each, _LONGEST_WAIT) for each in timeouts)
-        self._context = context
-        self._idle: list[Connection] = []
-        weakref.finalize(self, _close_all, self._idle)
+    def __init__(self, sock: socket.socket, held: bytes, exchange: Exchange) -> None:
+        self._held = io.BytesIO(held)
+        self._rest = sock.makefile("rb", buffering=0)
+        self._exchange = exchange
+        self.has_ended = False
 
-    def take(self, origin: str, exchange: Exchange) -> Connection:
-        """Give a connection that nothing else uses: an idle one, or a new one.
+    def readable(self) -> bool:
+        return True
 
-        Raises:
-            OSError: there is none to be had.
-            HandshakeError: TLS could not be agreed on.
-        """
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread has it
-                break
-            if connection.origin == origin and connection.is_silent:
-                with exchange.holding(connection.sock):
-                    return connection
-            connection.close()
-        return self.connect(origin, exchange)
-
-    def connect(self, origin: str, exchange: Exchange) -> Connection:
-        """Make a connection, whatever is idle; raises as `take` does."""
-        sock = self._connected(origin, exchange)
-        sock.settimeout(self._timeout)
-        return Connection(origin, sock, self._timeout)
-
-    def keep(self, connection: Connection) -> None:
-        """Take a connection back, and close it if no other request can follow."""
-        if len(self._idle) < _POOL_SIZE and connection.can_go_on:
-            self._idle.append(connection)
-        else:
-            connection.close()
+    def readinto(self, buffer: Any) -> int | None:
+        size = self._held.readinto(buffer) or self._rest.readinto(buffer)
+        self.has_ended = size == 0
+        self._exchange.is_answered = self._exchange.is_answered or bool(size)
+        return size
 
     def close(self) -> None:
-        """Close the connections that are idle."""
-        _close_all(self._idle)
-
-    def _connected(self, origin: str, exchange: Exchange) -> socket.socket:
-        url = urlsplit(origin)
-        host, port = url.hostname or "", DEFAULT_PORTS[url.scheme] if url.port is None else url.port
-        sock = _dial(host, port, self._connect_timeout, exchange)
-        if url.scheme == "http":
-            return sock
-        try:
-            with exchange.holding(sock):
-                secured = self._context.wrap_socket(
-                    sock,
-                    server_hostname=without_zone(host),
-                    do_handshake_on_connect=False,
-                    suppress_ragged_eofs=False,
-                )
-            with exchange.holding(secured):
-                secured.do_handshake()
-        except ssl.SSLError as error:
-            if _is_final(error):
-                raise HandshakeError from error
-            raise
-        return secured
+        self._rest.close()
+        super().close()
 
 
-def _dial(host: str, port: int, timeout: float, exchange: Exchange) -> socket.socket:
-    """Connect to the first address of a host that can be reached."""
+class _Readable:
+    """A socket that is read through a reader."""
+
+    def __init__(self, sock: socket.socket, reader: _Reader) -> None:
+        self._sock = sock
+        self._reader = reader
+
+    def makefile(self, *_: object) -> io.BufferedReader:
+        return io.BufferedReader(self._reader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class TlsConnection(Connection, urllib3.connection.HTTPSConnection):
+    """The same over TLS."""
+
+    @property
+    def is_connected(self) -> bool:
+        # What TLS holds already is not seen by looking at the socket: it would be taken for the
+        # next answer.
+        pending = self.sock.pending() if isinstance(self.sock, ssl.SSLSocket) else 0
+        return not pending and super().is_connected
+
+
+def _unusable(status: int, reader: _Reader, exchange: Exchange) -> OSError | None:
+    """Why the head of an answer cannot be believed, if it cannot."""
+    if exchange.is_aborted:
+        return ConnectionAbortedError(errno.ECONNABORTED, "aborted")
+    why = ""
+    if reader.has_ended:  # http.client takes a head that was cut off for a whole one
+        why = "the answer ended too early"
+    elif status < 200:
+        why = "an interim answer that nobody asked for"
+    elif status < 300 and not exchange.is_sent:
+        # Whatever it says was done, it was not done with the whole body.
+        why = "the request was not read to its end"
+    return ConnectionResetError(errno.ECONNRESET, why) if why else None
+
+
+def _read(block: StoredBlock) -> memoryview:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise OSError(errno.EINVAL, "it cannot be a host") from error
-    failed: OSError | None = None
-    for family, kind, protocol, _, address in found:
-        try:
-            sock = socket.socket(family, kind, protocol)
-        except OSError as error:  # the system may know no addresses of this kind
-            failed = failed or error
-            continue
-        try:
-            with exchange.holding(sock):
-                _set_options(sock)
-                sock.settimeout(timeout)
-                sock.connect(address)
-                return sock
-        except OSError as error:
-            failed = failed or error
-    raise failed or OSError(errno.EADDRNOTAVAIL, "the host has no address")
-
-
-def _is_final(error: ssl.SSLError) -> bool:
-    # What OpenSSL tells may be too new to have a name in this Python; its words are in the text.
-    reason = getattr(error, "reason", None) or str(error).upper().replace(" ", "_")
-    told = any(each in reason for each in _DISAGREEMENTS)
-    return told or isinstance(error, ssl.SSLCertVerificationError)
-
-
-def _set_options(sock: socket.socket) -> None:
-    for option in _SOCKET_OPTIONS:
-        with suppress(OSError):  # not every kernel has each of them
-            sock.setsockopt(*option)
-
-
-def _close_all(connections: list[Connection]) -> None:
-    while connections:
-        try:
-            connections.pop().close()
-        except IndexError:  # another thread has it
-            break
+        return block.read()
+    except ResumableError as error:
+        raise BodyFailedError(error) from error

@@ -19,12 +19,13 @@ from itertools import count
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
+from urllib3 import HTTPResponse
+
 from resumable import Bucket, ResumableError, RetryPolicy, upload_file
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection
-from resumable.oss.incoming import IncomingAnswer
 from resumable.oss.messages import Answer, WireRequest
-from resumable.oss.transport import Transport
+from resumable.oss.transport import RequestsTransport
 from resumable.transfer import checkpoints, files, source
 from tests import canary
 
@@ -138,10 +139,10 @@ def _arm_system_call(point: KillPoint) -> None:
 
 
 def _arm_request(point: KillPoint) -> None:
-    real_send, real_receive = Transport.send, Connection.receive
+    real_send, real_receive = RequestsTransport.send, Connection.getresponse
     calls, under_way = count(1), threading.local()
 
-    def send(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
+    def send(self: RequestsTransport, request: WireRequest, cancellation: Cancellation) -> Answer:
         hit = operation_of(request) == point.effect and next(calls) == point.nth
         if hit and point.moment == "before":
             _die()
@@ -151,15 +152,15 @@ def _arm_request(point: KillPoint) -> None:
             _die()
         return answer
 
-    def receive(self: Connection, request: WireRequest) -> IncomingAnswer:
+    def receive(self: Connection) -> HTTPResponse:
         if under_way.hit and point.moment == "answered":
             select.select([self.sock], [], [])
         if under_way.hit and point.moment in ("sent", "answered"):
             _die()
-        return real_receive(self, request)
+        return real_receive(self)
 
-    Transport.send = send  # type: ignore[method-assign]
-    Connection.receive = receive  # type: ignore[method-assign]
+    RequestsTransport.send = send  # type: ignore[method-assign]
+    Connection.getresponse = receive  # type: ignore[method-assign]
 
 
 def run_of(headers: Mapping[str, str]) -> int:
@@ -169,13 +170,13 @@ def run_of(headers: Mapping[str, str]) -> int:
 
 
 def _name_run(run: int) -> None:
-    real_send = Transport.send
+    real_send = RequestsTransport.send
 
-    def send(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
+    def send(self: RequestsTransport, request: WireRequest, cancellation: Cancellation) -> Answer:
         named = replace(request, headers={**request.headers, "user-agent": f"{_USER_AGENT}/{run}"})
         return real_send(self, named, cancellation)
 
-    Transport.send = send  # type: ignore[method-assign]
+    RequestsTransport.send = send  # type: ignore[method-assign]
 
 
 def main() -> int:

@@ -16,11 +16,12 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
+from urllib3 import HTTPResponse
+
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import Connection
-from resumable.oss.incoming import IncomingAnswer
 from resumable.oss.messages import Answer, WireRequest
-from resumable.oss.transport import Transport
+from resumable.oss.transport import RequestsTransport
 from resumable.transfer import checkpoints, files
 from tests.crash.uploader import KillPoint, operation_of
 from tests.faults.lock_calls import Saved, restore_lock_calls, wrap_lock_calls
@@ -60,7 +61,7 @@ def put_around(around: Around) -> None:
 def put_around_meanwhile(around: Around) -> Iterator[None]:
     """The same until the context ends."""
     seen = [vars(module)["os"] for module in _SEES_OS]
-    send, receive = Transport.send, Connection.receive
+    send, receive = RequestsTransport.send, Connection.getresponse
     lock_calls = _put_around_system_calls(around)
     _put_around_requests(around)
     try:
@@ -69,8 +70,8 @@ def put_around_meanwhile(around: Around) -> Iterator[None]:
         restore_lock_calls(lock_calls)
         for module, before in zip(_SEES_OS, seen, strict=True):
             vars(module)["os"] = before
-        Transport.send = send  # type: ignore[method-assign]
-        Connection.receive = receive  # type: ignore[method-assign]
+        RequestsTransport.send = send  # type: ignore[method-assign]
+        Connection.getresponse = receive  # type: ignore[method-assign]
 
 
 def _put_around_system_calls(around: Around) -> Saved:
@@ -97,10 +98,10 @@ def _write_half(write: Callable[..., object], descriptor: object, data: object) 
 
 
 def _put_around_requests(around: Around) -> None:
-    real_send, real_receive = Transport.send, Connection.receive
+    real_send, real_receive = RequestsTransport.send, Connection.getresponse
     thread = threading.local()
 
-    def send(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
+    def send(self: RequestsTransport, request: WireRequest, cancellation: Cancellation) -> Answer:
         def do() -> Answer:
             return real_send(self, request, cancellation)
 
@@ -110,13 +111,13 @@ def _put_around_requests(around: Around) -> None:
 
         return cast(Answer, around(Effect(operation_of(request), (request,), half), do))
 
-    def receive(self: Connection, request: WireRequest) -> IncomingAnswer:
+    def receive(self: Connection) -> HTTPResponse:
         if getattr(thread, "dies", False):  # all of it is out, and nobody waits for the answer
             die()
-        return real_receive(self, request)
+        return real_receive(self)
 
-    Transport.send = send  # type: ignore[method-assign]
-    Connection.receive = receive  # type: ignore[method-assign]
+    RequestsTransport.send = send  # type: ignore[method-assign]
+    Connection.getresponse = receive  # type: ignore[method-assign]
 
 
 def dying_at(point: KillPoint) -> Around:

@@ -1,6 +1,5 @@
 """What is fuzzed: each parser's entries, the errors they declare, and what to start from."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,6 @@ from resumable.errors import (
 )
 from resumable.oss import configfiles, operations
 from resumable.oss.endpoint import Endpoint, check_bucket_name, check_key, check_region, region_of
-from resumable.oss.incoming import BrokenAnswerError, IncomingAnswer, Stream
 from resumable.oss.messages import Answer, Request
 from resumable.oss.refusals import refusal
 from resumable.oss.xml import Document, UnreadableXmlError
@@ -90,21 +88,6 @@ def _object(data: bytes) -> None:
     assert isinstance(head.metadata, dict)
 
 
-class _Received(io.BytesIO):
-    def recv(self, size: int, /) -> bytes:
-        return self.read(size)
-
-
-def _incoming(method: str) -> Callable[[bytes], None]:
-    def read(data: bytes) -> None:
-        answer = IncomingAnswer(Stream(_Received(data)), method, patience=60.0)
-        assert 200 <= answer.status < 1000
-        assert sum(map(len, iter(lambda: answer.read(1000), b""))) <= len(data)
-        assert answer.is_over
-
-    return read
-
-
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
@@ -158,7 +141,6 @@ def _heads() -> list[bytes]:
     return [one.partition(b"\n\n")[0].partition(b"\n")[2] for one in _stored("wire", "*.http")]
 
 
-_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 _DATE = b"Fri, 24 Feb 2012 06:38:30 GMT"
 _PARTS = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>E</ETag></Part>"
 _V4 = b"OSS4-HMAC-SHA256 Credential=a/20260101/cn-hangzhou/oss/aliyun_v4_request,Signature=0f"
@@ -238,26 +220,6 @@ PARSERS: dict[str, Parser] = {
         },
         lambda: [*_heads(), b"date: " + _DATE + b"\nretry-after: " + _DATE],
         _HEADER_TOKENS,
-        longest=16 * 1024,
-    ),
-    "answers": Parser(
-        {
-            "to GET": Entry(_incoming("GET"), (BrokenAnswerError, ConnectionResetError)),
-            "to HEAD": Entry(_incoming("HEAD"), (BrokenAnswerError, ConnectionResetError)),
-        },
-        lambda: [
-            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-            _CHUNKED + b"5;a=b\r\nhello\r\n0\r\nETag: a\r\n\r\n",
-            b"HTTP/1.0 404 Not Found\r\nConnection: close\r\n\r\nbody",
-            *(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" for head in _heads()),
-        ],
-        (
-            b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 ", b"100", b"204", b"304", b"\r\n", b"\r\n\r\n",
-            b"\n", b"\r", b": ", b"Content-Length: ", b"content-length:5", b"4294967296", b"-1",
-            b"Transfer-Encoding: chunked\r\n", b"gzip, ", b"1\r\nx\r\n", b"0\r\n\r\n", b"f" * 15,
-            b"Connection: close\r\n", b"\t", b" ", b"\0", b"\xff", b"\xe6\x97\xa5", _CHUNKED,
-            *_DIGITS,
-        ),
         longest=16 * 1024,
     ),
     "endpoint": Parser(

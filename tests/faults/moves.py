@@ -25,7 +25,7 @@ from resumable import (
 )
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import Answer, WireRequest
-from resumable.oss.transport import Transport
+from resumable.oss.transport import RequestsTransport
 from tests.crash.uploader import operation_of
 from tests.faults.disk import (
     LONGEST_RUN,
@@ -196,9 +196,11 @@ class Mover:
     @contextmanager
     def among_requests(self) -> Iterator[None]:
         """Count the requests of this process as well."""
-        real, mover = Transport.send, self
+        real, mover = RequestsTransport.send, self
 
-        def send(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
+        def send(
+            self: RequestsTransport, request: WireRequest, cancellation: Cancellation
+        ) -> Answer:
             name = operation_of(request)
             mover._moment(f"before {name}")
             try:
@@ -206,11 +208,11 @@ class Mover:
             finally:
                 mover._moment(f"after {name}")
 
-        Transport.send = send  # type: ignore[method-assign]
+        RequestsTransport.send = send  # type: ignore[method-assign]
         try:
             yield
         finally:
-            Transport.send = real  # type: ignore[method-assign]
+            RequestsTransport.send = real  # type: ignore[method-assign]
 
     def _moment(self, name: str) -> None:
         with self._lock:

@@ -220,8 +220,8 @@ def _arm(point: int) -> None:
     for module in (files, source, checkpoints):
         vars(module)["os"] = overlay
     for owner, name in (
-        (transport.Transport, "_start"),  # the request, up to the head of its answer
-        (transport.Transport, "send"),  # its whole answer
+        (transport.RequestsTransport, "_start"),  # the request, up to the head of its answer
+        (transport.RequestsTransport, "send"),  # its whole answer
         (connections.Connection, "send"),  # its body on the wire
     ):
         setattr(owner, name, countdown.around(getattr(owner, name)))

@@ -54,8 +54,6 @@ def test_what_is_put_together_of_pieces_is_read_or_refused(name: str, data: st.D
     assert told(feed(name, PARSERS[name], data.draw(inputs(PARSERS[name])))) == []
 
 
-_OK = b"HTTP/1.1 200 OK\r\n"
-_CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
 WORST: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "arrays": ("checkpoint", lambda size: b"[" + b"[]," * (size // 3) + b"1]"),
     "numbers": ("checkpoint", lambda size: b"[" + b"1," * (size // 2) + b"1]"),
@@ -65,10 +63,6 @@ WORST: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "attributes": ("xml", lambda size: b"<a " + b'b="" ' * (size // 5) + b"/>"),
     "dates": ("headers", lambda size: b"date: " + b"(" * size),
     "header names": ("headers", lambda size: b"\n".join(b"%d:" % n for n in range(size // 6))),
-    "chunks": ("answers", lambda size: _CHUNKED + b"1\r\nx\r\n" * (size // 6)),
-    "lines of a head": ("answers", lambda size: _OK + b"a:\n" * (size // 4)),
-    "lengths": ("answers", lambda size: _OK + b"Content-Length: " + b"1," * (size // 3)),
-    "interim answers": ("answers", lambda size: b"HTTP/1.1 100\n\n" * (size // 14)),
     "hosts": ("endpoint", lambda size: b"a." * (size // 2)),
     "brackets": ("endpoint", lambda size: b"[" * size),
     "targets": ("server", lambda size: b"/b/k?" + b"&" * size),

@@ -21,7 +21,7 @@ from resumable.oss import operations, retry
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.signing import SignatureVersion
-from resumable.oss.transport import Transport
+from resumable.oss.transport import RequestsTransport
 from resumable.transfer import finishing
 from resumable.transfer.aborting import End
 from resumable.transfer.checkpoints import CheckpointFile
@@ -137,26 +137,28 @@ def circles_not_noticed(patch: pytest.MonkeyPatch) -> None:
 
 
 def requests_logged(patch: pytest.MonkeyPatch) -> None:
-    send = Transport.send
+    send = RequestsTransport.send
 
-    def loud(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
+    def loud(self: RequestsTransport, request: WireRequest, cancellation: Cancellation) -> Answer:
         logging.getLogger("resumable").debug("sending %r", request.headers)
         return send(self, request, cancellation)
 
-    patch.setattr(Transport, "send", loud)
+    patch.setattr(RequestsTransport, "send", loud)
 
 
 def redirects_followed(patch: pytest.MonkeyPatch) -> None:
-    send = Transport.send
+    send = RequestsTransport.send
 
-    def led_astray(self: Transport, request: WireRequest, cancellation: Cancellation) -> Answer:
+    def led_astray(
+        self: RequestsTransport, request: WireRequest, cancellation: Cancellation
+    ) -> Answer:
         answer = send(self, request, cancellation)
         if 300 <= answer.status < 400:
             url = urlsplit(answer.headers["location"])
             socket.create_connection((str(url.hostname), int(url.port or 0))).close()
         return answer
 
-    patch.setattr(Transport, "send", led_astray)
+    patch.setattr(RequestsTransport, "send", led_astray)
 
 
 def files_left_behind(patch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ import traceback
 from collections.abc import Callable, Iterator
 
 import pytest
+from requests import PreparedRequest
+from urllib3 import HTTPResponse
 
 from resumable import Bucket, Credentials, RetryPolicy
 from resumable.errors import CredentialsError, LocalFileError
 from resumable.oss.connections import Connection
-from resumable.oss.incoming import IncomingAnswer
 from resumable.oss.messages import BytesPayload, WireRequest
 from resumable.oss.signing import SignatureVersion
 from tests.oss.conftest import ONCE, Serve
@@ -110,7 +111,7 @@ def test_secret_is_in_no_traceback_with_local_variables(
 def test_chain_of_an_error_carries_no_request(failed: tuple[BaseException, list[str]]) -> None:
     for error in chain(failed[0]):
         held = [*vars(error).values(), *error.args]
-        kinds = IncomingAnswer | Connection | WireRequest
+        kinds = PreparedRequest | HTTPResponse | Connection | WireRequest
         assert not [value for value in held if isinstance(value, kinds)]
 
 

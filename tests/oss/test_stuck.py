@@ -307,27 +307,6 @@ def test_wait_for_the_next_try_can_be_broken_off_at_once(serve: Serve, connect: 
     assert len(server.requests) == 1
 
 
-@pytest.mark.skipif(not TCP_TABLE.exists(), reason="only Linux tells what is being connected")
-def test_call_that_is_making_its_connection_can_be_broken_off_at_once() -> None:
-    with full_listener() as port:
-        endpoint, before = f"http://127.0.0.1:{port}", connections_being_made(port)
-        with bucket_with_short_patience(endpoint) as bucket:
-            running = Running(bucket, CALLS["list"])
-            while connections_being_made(port) == before:
-                assert not running.failed_once.wait(0.01)
-            assert running.break_off() < 1.0
-    assert isinstance(running.raised, TransferCancelledError)
-
-
-def test_call_that_is_shaking_hands_can_be_broken_off_at_once(serve: Serve) -> None:
-    server = serve(lambda peer: peer.hang())
-    with bucket_with_short_patience(f"https://127.0.0.1:{server.port}") as bucket:
-        running = Running(bucket, CALLS["list"])
-        assert server.hanging.acquire(timeout=10)
-        assert running.break_off() < 1.0
-    assert isinstance(running.raised, TransferCancelledError)
-
-
 def test_no_call_begins_after_it_was_broken_off(serve: Serve, connect: Connect) -> None:
     server = serve(never_answers)
     cancellation = Cancellation()

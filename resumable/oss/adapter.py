@@ -1,0 +1,147 @@
+"""The adapter of requests, with connections of our own and without its session.
+
+A session follows redirects with the body and the security token, reads ~/.netrc, keeps cookies and
+rewrites paths such as `a/../b` after they were signed.
+"""
+
+import queue
+import socket
+import ssl
+import threading
+import weakref
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.util.connection import is_connection_dropped
+
+from resumable.oss.connections import LONGEST_WAIT, Connection, Exchange, TlsConnection, current
+from resumable.oss.messages import WireRequest
+from resumable.oss.watchdog import watchdog
+
+_POOL_SIZE = 256  # as many as a transfer may have threads
+
+_SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+    # What the kernel holds but has not sent is little: otherwise, on a slow line, the wait for an
+    # answer would begin while megabytes of the body are still to be sent.
+    _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 256 * 1024))
+
+
+class _Idle(queue.LifoQueue[Any]):
+    """The connections of a pool that carry no request."""
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        with _idle_lock:
+            _idle.add(self)
+
+    def close_dropped(self) -> bool:
+        """Close those that the server closed; return whether others stay open."""
+        with self.mutex:
+            connections = [each for each in self.queue if each is not None and each.sock]
+            for each in connections:
+                if is_connection_dropped(each):
+                    each.close()
+            return any(each.sock for each in connections)
+
+
+_idle: weakref.WeakSet[_Idle] = weakref.WeakSet()
+_idle_lock = threading.Lock()
+
+
+def _close_dropped() -> bool:
+    with _idle_lock:
+        queues = list(_idle)
+    still_open = [each.close_dropped() for each in queues]
+    return any(still_open)
+
+
+watchdog.tidy = _close_dropped
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = Connection
+    QueueCls = _Idle
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = TlsConnection
+    QueueCls = _Idle
+
+
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
+class Adapter(HTTPAdapter):
+    """The adapter of requests for one TLS context and at most one proxy.
+
+    Args:
+        context: For TLS connections; it knows which authorities to trust.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._pools: dict[str, Any] = {}
+        super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
+
+    def start(self, exchange: Exchange, connect_timeout: float) -> urllib3.HTTPResponse:
+        """Send a request and read the head of its answer.
+
+        Args:
+            exchange: The request, and through which it can be aborted.
+            connect_timeout: Seconds to wait for a connection.
+        """
+        prepared = requests.PreparedRequest()
+        prepared.method = exchange.request.method
+        prepared.url = exchange.request.origin + exchange.request.target
+        prepared.headers = exchange.head()
+        if exchange.request.body is not None:
+            blocks: Any = exchange.blocks(exchange.request.body)
+            prepared.body = blocks
+        current.exchange = exchange
+        try:
+            timeouts = min(connect_timeout, LONGEST_WAIT), exchange.timeout
+            raw: urllib3.HTTPResponse = self.send(prepared, stream=True, timeout=timeouts).raw
+            return raw
+        finally:
+            del current.exchange
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(
+            *args, ssl_context=self._context, socket_options=_SOCKET_OPTIONS, **options
+        )
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *args: Any, **options: Any
+    ) -> Any:
+        origin = current.exchange.request.origin
+        if (known := self._pools.get(origin)) is not None:
+            return known
+        made = super().get_connection_with_tls_context(request, *args, **options)
+        return self._pools.setdefault(origin, made)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {}  # the context of the pool manager, and nothing beside it
+
+    def cert_verify(self, *_: object, **__: object) -> None:
+        """Leave verification to the context: here authorities of certifi would be added to it."""
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        wire: WireRequest = current.exchange.request
+        is_forwarded = bool(proxies) and wire.origin.startswith("http:")
+        return wire.origin + wire.target if is_forwarded else wire.target
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        response = requests.Response()  # without cookies and history
+        response.raw = resp
+        return response
+
+    def close(self) -> None:
+        self._pools.clear()
+        super().close()

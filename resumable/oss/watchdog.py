@@ -52,7 +52,7 @@ class Watchdog:
     def _start(self) -> None:
         if self._thread is not None:
             return
-        thread = threading.Thread(target=self._watch, name="resumable-watchdog", daemon=True)
+        thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # no thread can be had: the timeout of each read still holds

@@ -18,6 +18,7 @@ from urllib3.util.connection import is_connection_dropped
 
 from resumable.oss.connections import LONGEST_WAIT, Connection, Exchange, TlsConnection, current
 from resumable.oss.messages import WireRequest
+from resumable.oss.proxies import Proxy
 from resumable.oss.watchdog import watchdog
 
 _POOL_SIZE = 256  # as many as a transfer may have threads
@@ -79,10 +80,13 @@ class Adapter(HTTPAdapter):
 
     Args:
         context: For TLS connections; it knows which authorities to trust.
+        proxy: What all requests go through.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, proxy: Proxy | None) -> None:
         self._context = context
+        self._proxy = proxy
+        self._proxies = {} if proxy is None else dict.fromkeys(("http", "https"), proxy.url)
         self._pools: dict[str, Any] = {}
         super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
 
@@ -103,7 +107,8 @@ class Adapter(HTTPAdapter):
         current.exchange = exchange
         try:
             timeouts = min(connect_timeout, LONGEST_WAIT), exchange.timeout
-            raw: urllib3.HTTPResponse = self.send(prepared, stream=True, timeout=timeouts).raw
+            sent = self.send(prepared, stream=True, timeout=timeouts, proxies=self._proxies)
+            raw: urllib3.HTTPResponse = sent.raw
             return raw
         finally:
             del current.exchange
@@ -113,6 +118,22 @@ class Adapter(HTTPAdapter):
             *args, ssl_context=self._context, socket_options=_SOCKET_OPTIONS, **options
         )
         self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        if proxy not in self.proxy_manager:
+            made = super().proxy_manager_for(
+                proxy,
+                ssl_context=self._context,
+                proxy_ssl_context=self._context,
+                socket_options=_SOCKET_OPTIONS,
+                **options,
+            )
+            made.pool_classes_by_scheme = _POOLS
+        return self.proxy_manager[proxy]
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        login = None if self._proxy is None else self._proxy.authorization
+        return {} if login is None else {"Proxy-Authorization": login}
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, *args: Any, **options: Any
@@ -134,7 +155,7 @@ class Adapter(HTTPAdapter):
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         wire: WireRequest = current.exchange.request
-        is_forwarded = bool(proxies) and wire.origin.startswith("http:")
+        is_forwarded = self._proxy is not None and wire.origin.startswith("http:")
         return wire.origin + wire.target if is_forwarded else wire.target
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:

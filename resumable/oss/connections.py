@@ -217,7 +217,7 @@ class Connection(urllib3.connection.HTTPConnection):
         with exchange.deadline():
             answer = super().getresponse()
         self.sock = sock if self.sock is not None else None
-        if error := _unusable(answer.status, reader, exchange):
+        if error := _unusable(answer, reader, exchange):
             answer.close()
             raise error
         is_refused = exchange.request.body is not None and answer.status >= 300
@@ -340,16 +340,18 @@ class TlsConnection(Connection, urllib3.connection.HTTPSConnection):
         return not pending and super().is_connected
 
 
-def _unusable(status: int, reader: _Reader, exchange: Exchange) -> OSError | None:
+def _unusable(answer: urllib3.HTTPResponse, reader: _Reader, exchange: Exchange) -> OSError | None:
     """Why the head of an answer cannot be believed, if it cannot."""
     if exchange.is_aborted:
         return ConnectionAbortedError(errno.ECONNABORTED, "aborted")
     why = ""
     if reader.has_ended:  # http.client takes a head that was cut off for a whole one
         why = "the answer ended too early"
-    elif status < 200:
+    elif not answer.headers.get("content-length", "0").isdigit():
+        why = "the answer is of no length"
+    elif answer.status < 200:
         why = "an interim answer that nobody asked for"
-    elif status < 300 and not exchange.is_sent:
+    elif answer.status < 300 and not exchange.is_sent:
         # Whatever it says was done, it was not done with the whole body.
         why = "the request was not read to its end"
     return ConnectionResetError(errno.ECONNRESET, why) if why else None

@@ -31,6 +31,7 @@ from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import PATIENCE, BodyFailedError, Exchange
 from resumable.oss.endpoint import DEFAULT_PORTS
 from resumable.oss.messages import REQUEST_ID, Answer, WireRequest
+from resumable.oss.proxies import Proxy
 
 _log = logging.getLogger("resumable")
 _MAX_ANSWER = 16 * 1024 * 1024
@@ -124,23 +125,31 @@ class RequestsTransport:
         tls: Whether there are to be TLS connections. Without it no authority is trusted.
         ca_bundle: Path of a PEM file or a folder of the certificate authorities to trust instead
             of the usual ones. Certificates are always verified.
+        proxy: What all requests go through.
     """
 
     def __init__(
-        self, connect_timeout: float, timeout: float, *, tls: bool, ca_bundle: str | None
+        self,
+        connect_timeout: float,
+        timeout: float,
+        *,
+        tls: bool,
+        ca_bundle: str | None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._timeouts = (connect_timeout, timeout)
         if ca_bundle is not None:
             self._context = _context_of(ca_bundle)
         else:
             self._context = _usual_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._made = os.getpid(), Adapter(self._context)
+        self._proxy = proxy
+        self._made = os.getpid(), Adapter(self._context, proxy)
 
     def _adapter(self) -> Adapter:
         """The connections of this process: with its parent's a child would get their answers."""
         owner, adapter = self._made
         if owner != os.getpid():
-            self._made = _, adapter = os.getpid(), Adapter(self._context)
+            self._made = _, adapter = os.getpid(), Adapter(self._context, self._proxy)
         return adapter
 
     def close(self) -> None:
@@ -182,12 +191,13 @@ class RequestsTransport:
         except BodyFailedError as failed:
             failure: BaseException = failed.error
         except TRANSPORT_EXCEPTIONS as error:
-            failure = translate_error(error, exchange, cancellation)
+            failure = translate_error(error, exchange, cancellation, self._proxy)
             if exchange.is_reused and not cancellation.is_broken:
                 # What became of it while it was idle may have become of the others, too.
                 adapter.close()
                 lost = isinstance(failure, ConnectionFailedError) and not exchange.is_answered
                 if lost and exchange.request.method in _SAFE:
+                    exchange.is_reused = exchange.is_connected = False
                     return self._start(exchange, cancellation)
         except (KeyboardInterrupt, SystemExit) as stopped:
             failure = stopped.with_traceback(None)
@@ -238,7 +248,10 @@ class _Incoming:
 
 
 def translate_error(
-    error: Exception, exchange: Exchange, cancellation: Cancellation
+    error: Exception,
+    exchange: Exchange,
+    cancellation: Cancellation,
+    proxy: Proxy | None = None,
 ) -> ResumableError:
     """Map an exception of the transport to the package's, without the request it happened in."""
     if cancellation.is_broken:
@@ -251,10 +264,11 @@ def translate_error(
             return failure
     url = urlsplit(exchange.request.origin)
     host, port = url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
-    translated = _translated(
-        causes, exchange, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    )
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    through = "" if proxy is None else f" through the proxy {proxy.url}"
+    translated = _translated(causes, exchange, place + through)
     translated.host, translated.port = host, port
+    translated.proxy = "" if proxy is None else proxy.url
     return translated
 
 

@@ -6,16 +6,23 @@ N      ?= 1000
 SEED   ?= 0
 
 PYTEST := $(BIN)/python -m pytest -q
+PIP    := -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test large mutants check format kill-campaign wire-keys crash-points power-loss wire-faults disk-campaign moves-campaign state-machine several fuzz links bench coverage clean
+# What the runs with other versions of the dependencies cover.
+OTHER  := tests/core tests/transfer tests/cli
+
+.PHONY: help demo test test-newest test-oldest lock large mutants check format kill-campaign wire-keys crash-points power-loss wire-faults disk-campaign moves-campaign state-machine several fuzz links bench coverage clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: pyproject.toml resumable/version.py
+# First what builds, then all else in the versions and with the hashes of the lock, then the package.
+$(VENV)/.installed: pyproject.toml resumable/version.py .ci/build.lock .ci/requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python $(PIP) install --require-hashes --requirement .ci/build.lock
+	$(BIN)/python $(PIP) install --no-build-isolation --require-hashes --requirement .ci/requirements.lock
+	$(BIN)/python $(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 demo: $(VENV)/.installed ## Upload 256 MiB to a local server, kill it part-way, resume, verify
@@ -23,6 +30,22 @@ demo: $(VENV)/.installed ## Upload 256 MiB to a local server, kill it part-way, 
 
 test: $(VENV)/.installed ## Run the tests
 	$(PYTEST)
+
+test-newest: ## Run the core, transfer and cli tests with the newest versions of the dependencies
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python $(PIP) install --editable '.[test]'
+	.venv-newest/bin/python -m pip --disable-pip-version-check list
+	.venv-newest/bin/python -m pytest -q $(OTHER)
+
+test-oldest: ## Run the core, transfer and cli tests with the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear .venv-oldest
+	$(PYTHON) .ci/lowest.py > .venv-oldest/lowest.txt
+	.venv-oldest/bin/python $(PIP) install --constraint .venv-oldest/lowest.txt --editable '.[test]'
+	.venv-oldest/bin/python -m pip --disable-pip-version-check list
+	.venv-oldest/bin/python -m pytest -q $(OTHER)
+
+lock: ## Renew the lock files
+	PYTHON=$(PYTHON) .ci/lock
 
 large: $(VENV)/.installed ## Run the tests with files of gigabytes and with 10,000 parts (12 GiB of disk)
 	$(PYTEST) -m large --timeout=900
@@ -86,4 +109,4 @@ coverage: $(VENV)/.installed ## Run the tests and print what they do not reach
 	$(BIN)/coverage report
 
 clean: ## Remove the environment and what the tools left
-	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist
+	rm -rf $(VENV) .venv-newest .venv-oldest .bench .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist

@@ -19,7 +19,8 @@ def _run() -> int:
         if error.name is None or error.name.split(".")[0] == "resumable":
             raise
         sys.stderr.write(
-            f"The command line needs {error.name}: python -m pip install 'resumable[cli]'\n"
+            f"resumable: the command line needs {error.name}. From a checkout of the project:\n"
+            "python -m pip install '.[cli]' (the distribution is called oss-resumable)\n"
         )
         return 2
     return run()

@@ -4,6 +4,7 @@ A `python` block is an example that runs: the blocks of a page one after the oth
 and one namespace. A `text` block that directly follows one is what it prints.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# An index page shows the README without the files beside it: its links are absolute.
+IN_REPOSITORY = "https://github.com/oss-resumable/resumable/blob/main/"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -64,6 +67,16 @@ class Page:
 
     @property
     def links(self) -> list[str]:
+        """What it links to; pages of the project as seen from this one."""
+        return [
+            os.path.relpath(ROOT / link.removeprefix(IN_REPOSITORY), self.path.parent)
+            if link.startswith(IN_REPOSITORY)
+            else link
+            for link in self.written_links
+        ]
+
+    @property
+    def written_links(self) -> list[str]:
         return _LINK.findall(self.prose)
 
     @property

@@ -64,8 +64,8 @@ def test_new_sdk_uploads_in_parts(server: LocalServer, version: str) -> None:
 
 
 def test_new_sdk_signs_additional_headers(server: LocalServer) -> None:
-    sdk, client = alibabacloud_oss_v2, new_client(server)
-    client._client._options.additional_headers = ["host", "content-length"]
+    sdk = alibabacloud_oss_v2
+    client = new_client(server, additional_headers=["host", "content-length"])
     client.put_object(sdk.PutObjectRequest(bucket="bucket", key="key", body=b"x"))
     assert [exchange.status for exchange in server.log] == [200]
 

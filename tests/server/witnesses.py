@@ -4,6 +4,7 @@ Their imports warn about things that are theirs alone, so they happen here and o
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from resumable.server import DEFAULT_ACCESS_KEY_ID, DEFAULT_ACCESS_KEY_SECRET, LocalServer
@@ -30,7 +31,9 @@ def classic_bucket(
     return oss2.Bucket(auth, server.endpoint, name, region=REGION)
 
 
-def new_client(server: LocalServer, version: str = "v4") -> Any:  # noqa: ANN401 - it has no types
+def new_client(
+    server: LocalServer, version: str = "v4", additional_headers: Sequence[str] = ()
+) -> Any:  # noqa: ANN401 - it has no types
     """A client of the `alibabacloud_oss_v2` package."""
     config = alibabacloud_oss_v2.config.load_default()
     config.credentials_provider = alibabacloud_oss_v2.credentials.StaticCredentialsProvider(
@@ -39,4 +42,5 @@ def new_client(server: LocalServer, version: str = "v4") -> Any:  # noqa: ANN401
     config.region = REGION
     config.endpoint = server.endpoint
     config.signature_version = version
+    config.additional_headers = list(additional_headers)
     return alibabacloud_oss_v2.Client(config)

@@ -131,7 +131,9 @@ def summary(result: resumable.UploadResult) -> str:
         if result.resumed
         else ""
     )
-    told = f"oss://{result.bucket}/{result.key}: {sent}{reused}, CRC-64 {result.crc64} verified"
+    by = {"crc64": "verified", "parts": "not shown by the server; verified by its parts"}
+    crc = f"CRC-64 {result.crc64} {by[result.verified]}"
+    told = f"oss://{result.bucket}/{result.key}: {sent}{reused}, {crc}"
     if result.callback_body is not None:
         told += f", callback answered {result.callback_body.decode(errors='backslashreplace')}"
     return printable(told)

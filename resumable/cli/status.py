@@ -35,13 +35,13 @@ def status_lines(found: resumable.CheckpointStatus) -> list[str]:
         if found.source_unchanged
         else "changed since: the parts will be read again, and kept where they are the same"
     )
-    there = f"{size_text(found.bytes_done)} at the server ({percent:.0f} %)"
+    sent = f"{size_text(found.bytes_done)} recorded as sent ({percent:.0f} %)"
     count = f"{len(found.parts_done)} of {found.parts_total}, {size_text(found.part_size)} each"
     lines = [
         f"{found.kind} to oss://{found.bucket}/{found.key} at {found.endpoint}",
         f"upload id  {found.upload_id}",
         f"file       {size_text(found.size)}, {source}",
-        f"parts      {count}; {there}",
+        f"parts      {count}; {sent}",
         *(f"           {line}" for line in part_map(found.parts_done, found.parts_total)),
     ]
     return [printable(line) for line in lines]

@@ -13,7 +13,9 @@ from typing import Any, Final, Literal
 
 from resumable.core.plan import Plan
 
-VERSION: Final = 1
+VERSION: Final = 2
+# Those that are read: version 1 does not say when the upload was begun.
+READABLE_VERSIONS = (1, VERSION)
 MAX_CHECKPOINT_SIZE = 4 * 1024 * 1024
 FIRST_BYTES = b'{"destination":'  # of every checkpoint, since the keys are sorted
 # What OSS and those who speak like it give: hexadecimal digits, sometimes with a number of parts.
@@ -32,7 +34,10 @@ class CheckpointFromFutureError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the bytes go. Two transfers with another destination share nothing."""
+    """Where the bytes go.
+
+    Bucket and key say it; the endpoint is one of several that lead to the same bucket.
+    """
 
     endpoint: str
     bucket: str
@@ -72,7 +77,12 @@ class PartRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What one transfer has reached."""
+    """What one transfer has reached.
+
+    `initiated` is when its upload was begun, in seconds since the epoch by the server's clock, or
+    for an upload that was not begun here a moment at which it was still unfinished. The object
+    that is made of it cannot be older. None: not known, as in checkpoints of version 1.
+    """
 
     kind: Kind
     destination: Destination
@@ -81,6 +91,7 @@ class Checkpoint:
     part_size: int
     headers_digest: str
     parts: tuple[PartRecord, ...] = ()
+    initiated: int | None = None
 
     @property
     def plan(self) -> Plan:
@@ -107,6 +118,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
         "file": asdict(checkpoint.file),
         "part_size": checkpoint.part_size,
         "headers_digest": checkpoint.headers_digest,
+        "initiated": checkpoint.initiated,
         "parts": [
             # JSON numbers lose 64 bits in many languages.
             {"number": part.number, "size": part.size, "etag": part.etag, "crc64": str(part.crc64)}

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from resumable.core.checkpoint import (
     ETAG,
     MAX_CHECKPOINT_SIZE,
+    READABLE_VERSIONS,
     VERSION,
     Checkpoint,
     CheckpointFromFutureError,
@@ -35,6 +36,7 @@ _MAX_KEY_LENGTH = 1023
 _MARKS = (b"[", b"{", b",")
 _MAX_MARKS = 5 * MAX_PARTS + MAX_PATH_LENGTH + _MAX_KEY_LENGTH + 3000
 _U64 = (1 << 64) - 1
+_MAX_SECONDS = 253_402_300_799  # the end of the year 9999, the last that a date in a header has
 _Printable = r"^[\x21-\x7e]+$"
 # Files can have times far beyond those that fit 64 bits of nanoseconds.
 _Time = Annotated[int, Field(ge=-(1 << 94), le=1 << 94)]
@@ -87,7 +89,7 @@ class PartSchema(_Schema):
 class CheckpointSchema(_Schema):
     """What a `Checkpoint` may be."""
 
-    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
+    version: Annotated[int, Field(ge=READABLE_VERSIONS[0], le=VERSION)]
     kind: Kind
     destination: DestinationSchema
     upload_id: Annotated[str, Field(min_length=1, max_length=1024, pattern=_Printable)]
@@ -97,11 +99,18 @@ class CheckpointSchema(_Schema):
     parts: Annotated[
         tuple[PartSchema, ...], Field(strict=False, max_length=MAX_PARTS, fail_fast=True)
     ]
+    initiated: Annotated[int, Field(ge=0, le=_MAX_SECONDS)] | None = None
 
     @model_validator(mode="after")
     def _each_part_once(self) -> "CheckpointSchema":
         if len({part.number for part in self.parts}) != len(self.parts):
             raise ValueError("a part is recorded twice")
+        return self
+
+    @model_validator(mode="after")
+    def _of_its_version(self) -> "CheckpointSchema":
+        if self.version == 1 and "initiated" in self.model_fields_set:
+            raise ValueError("version 1 has no field `initiated`")
         return self
 
     def value(self) -> Checkpoint:
@@ -114,6 +123,7 @@ class CheckpointSchema(_Schema):
             part_size=self.part_size,
             headers_digest=self.headers_digest,
             parts=tuple(PartRecord(**vars(part)) for part in self.parts),
+            initiated=self.initiated,
         )
 
 
@@ -136,8 +146,9 @@ def decode(data: bytes) -> Checkpoint:
         raise CheckpointUnreadableError("not a JSON object")
     version = content.get("version")
     if isinstance(version, int) and version > VERSION:
-        raise CheckpointFromFutureError(f"version {version}; this release reads {VERSION}")
-    if missing := CheckpointSchema.model_fields.keys() - content.keys():
+        raise CheckpointFromFutureError(f"version {version}; this release reads up to {VERSION}")
+    optional = {"initiated"} if version == 1 else set()
+    if missing := CheckpointSchema.model_fields.keys() - content.keys() - optional:
         raise CheckpointUnreadableError(f"{min(missing)} is missing")
     claimed = content.pop("checksum", None)
     if claimed is None or claimed != _checksum(content):

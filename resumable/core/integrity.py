@@ -7,6 +7,7 @@ turned into tables, so that combining 10,000 parts costs about a microsecond eac
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,8 @@ from fastcrc import crc64 as _crc64
 _POLYNOMIAL = 0xC96C5795D7870F42
 _ONE = 1 << 63  # x^0, since the bits are reflected
 _X8 = _ONE >> 8
+
+_MD5 = re.compile(r"[0-9A-Fa-f]{32}")
 
 Bytes = bytes | bytearray | memoryview
 _Tables = tuple[tuple[int, ...], ...]
@@ -43,6 +46,25 @@ def combine_all(pieces: Iterable[tuple[int, int]]) -> int:
     for crc, size in pieces:
         whole = _shift(whole, _shift_tables(size)) ^ crc
     return whole
+
+
+def etag_of_parts(md5s: Iterable[bytes | None]) -> str | None:
+    """The ETag of an object of parts at servers that make it of their MD5s, as many do.
+
+    None if the MD5 of a part is not known.
+    """
+    known = list(md5s)
+    whole = hashlib.md5(usedforsecurity=False)
+    for md5 in known:
+        if md5 is None:
+            return None
+        whole.update(md5)
+    return f"{whole.hexdigest()}-{len(known)}"
+
+
+def md5_of_etag(etag: str) -> bytes | None:
+    """The MD5 that the ETag of a part is; None if it has not the form of one."""
+    return bytes.fromhex(etag) if _MD5.fullmatch(etag) else None
 
 
 @dataclass(frozen=True, slots=True)

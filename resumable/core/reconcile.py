@@ -1,17 +1,18 @@
 """What to do, from what is known: the rules of resuming as pure functions.
 
-A resume asks three questions, in this order, and each is one function here:
+A resume asks two questions, in this order, and each is one function here:
 
 1. `judge_checkpoint`: may this checkpoint serve this call at all?
 2. `reconcile_parts`: which parts are there, which must be looked at, which must be sent?
-3. `is_our_object`: the upload id is gone; is the object under the key already ours?
 
+A third one, whether the object under the key is already ours, is in `recognition`.
 `docs/explanation/resuming.md` has the table; `tests/core/test_reconcile.py` holds each row of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from resumable.core.checkpoint import (
     Checkpoint,
@@ -50,26 +51,41 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The checkpoint is another transfer's and must not be touched."""
+    """The checkpoint cannot serve the call and must not be touched.
+
+    Attributes:
+        found: What it is of.
+        wanted: What was asked for.
+        upload_id: The upload that it records.
+        reason: `transfer`: it goes elsewhere. `upload`: another upload was named. `foreign`: it
+            would have to be begun anew, and was not begun here. `endpoint`: it goes to a bucket
+            of that name at another endpoint, whose server alone may know the upload.
+    """
 
     found: str
     wanted: str
     upload_id: str
+    reason: Literal["transfer", "upload", "foreign", "endpoint"]
 
 
 @dataclass(frozen=True, slots=True)
 class StartOver:
-    """The recorded upload cannot become what is wanted: abort it and begin anew."""
+    """The recorded upload cannot become what is wanted: abort it and begin anew.
+
+    If there is an `unless_known`, only where the server knows the upload.
+    """
 
     upload_id: str
     why: str
+    unless_known: Refuse | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """The recorded upload goes on. Unless `trusted`, each recorded part is read again first.
+    """The recorded upload continues. Unless `trusted`, each recorded part is read again first.
 
-    The `headers_digest` stays that of its beginning.
+    `headers_digest` and `initiated` stay those of its beginning. If there is an `unless_known`,
+    it is what happens where the server does not know the upload.
     """
 
     upload_id: str
@@ -77,6 +93,8 @@ class Continue:
     trusted: bool
     recorded: tuple[PartRecord, ...]
     headers_digest: str
+    initiated: int | None = None
+    unless_known: Refuse | None = None
 
 
 Verdict = Begin | Adopt | Refuse | StartOver | Continue
@@ -124,15 +142,6 @@ class WorkList:
     send: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectFacts:
-    """The object under the key as HEAD tells it."""
-
-    size: int
-    crc64: int | None
-    headers: Mapping[str, str]
-
-
 # The digest in the checkpoint of an upload that a caller named: its headers are not known, and it
 # is not ours to abort.
 FOREIGN = headers_digest({"?begun": "elsewhere"})
@@ -143,18 +152,8 @@ def judge_checkpoint(found: Checkpoint | None, wanted: Wanted) -> Verdict:
     """Decide whether a checkpoint may serve a call. The first rule that applies decides."""
     if found is None:
         return Begin() if wanted.upload_id is None else Adopt(wanted.upload_id)
-    if (found.kind, found.destination) != (wanted.kind, wanted.destination):
-        return Refuse(
-            found=f"{found.kind} to {found.destination}",
-            wanted=f"{wanted.kind} to {wanted.destination}",
-            upload_id=found.upload_id,
-        )
-    if wanted.upload_id not in (None, found.upload_id):
-        return Refuse(
-            found=f"upload {found.upload_id}",
-            wanted=f"upload {wanted.upload_id}",
-            upload_id=found.upload_id,
-        )
+    if refused := _not_for(found, wanted):
+        return refused
     plan = Plan(wanted.source.size, found.part_size)
     foreign = wanted.upload_id is not None or found.headers_digest == FOREIGN
     if why := _cannot_go_on(found, wanted, plan, foreign):
@@ -163,10 +162,49 @@ def judge_checkpoint(found: Checkpoint | None, wanted: Wanted) -> Verdict:
                 found="an upload that was not begun here",
                 wanted=f"one that it cannot become: {why}",
                 upload_id=found.upload_id,
+                reason="foreign",
             )
-        return StartOver(found.upload_id, why)
+        return StartOver(found.upload_id, why, _elsewhere(found, wanted))
     trusted = found.file.path == wanted.source.path and found.file.same_state(wanted.source)
-    return Continue(found.upload_id, plan, trusted, found.parts, found.headers_digest)
+    return Continue(
+        found.upload_id,
+        plan,
+        trusted,
+        found.parts,
+        found.headers_digest,
+        found.initiated,
+        _elsewhere(found, wanted),
+    )
+
+
+def _not_for(found: Checkpoint, wanted: Wanted) -> Refuse | None:
+    here, there = wanted.destination, found.destination
+    if (found.kind, there.bucket, there.key) != (wanted.kind, here.bucket, here.key):
+        return _refused(found, wanted, "transfer")
+    if wanted.upload_id not in (None, found.upload_id):
+        return Refuse(
+            found=f"upload {found.upload_id}",
+            wanted=f"upload {wanted.upload_id}",
+            upload_id=found.upload_id,
+            reason="upload",
+        )
+    return None
+
+
+def _elsewhere(found: Checkpoint, wanted: Wanted) -> Refuse | None:
+    """What happens if the upload is not known: another endpoint can be another service."""
+    if found.destination == wanted.destination:
+        return None
+    return _refused(found, wanted, "endpoint")
+
+
+def _refused(found: Checkpoint, wanted: Wanted, reason: Literal["transfer", "endpoint"]) -> Refuse:
+    return Refuse(
+        found=f"{found.kind} to {found.destination}",
+        wanted=f"{wanted.kind} to {wanted.destination}",
+        upload_id=found.upload_id,
+        reason=reason,
+    )
 
 
 def _cannot_go_on(found: Checkpoint, wanted: Wanted, plan: Plan, foreign: bool) -> str:
@@ -235,40 +273,3 @@ def _judge_part(
     if not same or there.crc64 not in (None, record.crc64):
         return None
     return record if trusted else Candidate(part, there.etag, record.crc64)
-
-
-# What HEAD repeats of the headers given at Initiate or at PutObject.
-_ECHOED = (
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-type",
-    "expires",
-    "x-oss-server-side-encryption",
-    "x-oss-server-side-encryption-key-id",
-    "x-oss-storage-class",
-)
-_ECHOED_PREFIX = "x-oss-meta-"
-_TAGS, _TAG_COUNT = "x-oss-tagging", "x-oss-tagging-count"
-
-
-def is_our_object(
-    head: ObjectFacts | None, *, size: int, crc64: int, headers: Mapping[str, str]
-) -> bool:
-    """Decide whether the object under the key is the one this transfer would make.
-
-    Its size and CRC-64 must be those of the local file, and the headers which the caller gave
-    and HEAD repeats must be the ones asked for: the same bytes under older metadata are not it.
-    """
-    if head is None or head.crc64 is None or (head.size, head.crc64) != (size, crc64):
-        return False
-    there = {name.lower(): value for name, value in head.headers.items()}
-    asked = {name.lower(): value for name, value in headers.items()}
-    tags = [tag for tag in asked.get(_TAGS, "").split("&") if tag]
-    if tags and there.get(_TAG_COUNT) != str(len(tags)):
-        return False
-    return all(
-        there.get(name) == value
-        for name, value in asked.items()
-        if name in _ECHOED or name.startswith(_ECHOED_PREFIX)
-    )

@@ -77,7 +77,7 @@ def read_initiated(answer: Answer) -> InitiatedUpload:
     upload_id = _document(answer, "InitiateMultipartUploadResult").text("UploadId")
     if not _UPLOAD_ID.fullmatch(upload_id):
         raise ProtocolError("the answer has no usable upload id", request_id=answer.request_id)
-    return InitiatedUpload(upload_id, answer.request_id)
+    return InitiatedUpload(upload_id, answer.request_id, answer.server_time)
 
 
 def upload_part(
@@ -148,7 +148,9 @@ def read_parts_page(answer: Answer, marker: int) -> PartsPage:
     if not ascending or last > MAX_PARTS or not goes_on:
         raise ProtocolError("ListParts: the parts do not ascend", request_id=answer.request_id)
     storage_class = document.text("StorageClass")
-    return PartsPage(parts, truncated, next_marker, storage_class, answer.request_id)
+    return PartsPage(
+        parts, truncated, next_marker, storage_class, answer.request_id, answer.server_time
+    )
 
 
 def list_multipart_uploads(
@@ -367,8 +369,12 @@ def _check_digests(answer: Answer, etag: str, sent: PartDigest) -> None:
             f"the server's {'CRC-64' if wrong_crc else 'ETag'} is not that of the bytes sent",
             request_id=answer.request_id,
         )
-    if crc is None and md5 is None:
-        raise IntegrityError(
+    # An ETag that is no MD5 says nothing, but the server has taken the bytes under their MD5.
+    if crc is None and sent.md5 is None:
+        error = IntegrityError(
             "the answer has neither a CRC-64 nor an MD5 to check the bytes by",
             request_id=answer.request_id,
+            advice="Leave content_md5 on: at this server only the MD5 can vouch for the bytes",
         )
+        error.fault, error.retryable = "server", False
+        raise error

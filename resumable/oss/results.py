@@ -11,10 +11,15 @@ from resumable.oss.messages import seconds_since_epoch
 
 @dataclass(frozen=True, slots=True)
 class InitiatedUpload:
-    """A multipart upload has begun; its parts and its end are addressed by `upload_id`."""
+    """A multipart upload has begun; its parts and its end are addressed by `upload_id`.
+
+    `server_time` is the server's clock at the answer (seconds since the epoch); None if it does
+    not tell.
+    """
 
     upload_id: str
     request_id: str
+    server_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,16 @@ class ObjectHead:
         return None if now is None or then is None else now - then
 
     @property
+    def last_modified(self) -> float | None:
+        """Seconds since the epoch by the server's clock, whole; None if it does not tell."""
+        return seconds_since_epoch(self.headers.get("last-modified", ""))
+
+    @property
+    def server_time(self) -> float | None:
+        """The server's clock at the answer (seconds since the epoch), if it tells."""
+        return seconds_since_epoch(self.headers.get("date", ""))
+
+    @property
     def metadata(self) -> dict[str, str]:
         """The user's metadata: the `x-oss-meta-` headers, by name without that prefix."""
         return {
@@ -88,13 +103,18 @@ class ObjectHead:
 
 @dataclass(frozen=True, slots=True)
 class PartsPage:
-    """One page of ListParts. Where `is_truncated`, go on after `next_marker`."""
+    """One page of ListParts. Where `is_truncated`, the next begins after `next_marker`.
+
+    `server_time` is the server's clock at the answer (seconds since the epoch); None if it does
+    not tell.
+    """
 
     parts: tuple[ListedPart, ...]
     is_truncated: bool
     next_marker: int
     storage_class: str
     request_id: str
+    server_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Giving uploads up, so that no part is left behind that somebody pays for."""
+"""Aborting uploads, so that no part is left behind that somebody pays for."""
 
 import logging
 import os
@@ -6,9 +6,9 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 from typing import Unpack
 
+from resumable.core.outcome import UploadFate
 from resumable.errors import (
     AbortIncompleteError,
     AccessDeniedError,
@@ -43,14 +43,6 @@ class AbortedCheckpoint:
 
     checkpoint: CheckpointStatus
     upload_was_there: bool
-
-
-class End(Enum):
-    """How giving an upload up ended."""
-
-    ABORTED = "aborted"
-    GONE = "gone"
-    LEFT = "left"
 
 
 def abort_upload(
@@ -124,34 +116,33 @@ def abort_checkpoint(
 
 def abandon(
     bucket: Bucket, key: str, upload_id: str, headers: Mapping[str, str], patience: float
-) -> End:
+) -> UploadFate:
     """Abort an upload of a transfer that failed, within so many seconds.
 
-    What cannot be aborted is named in the log, since its parts are billed.
+    What cannot be aborted is named in the log, since its parts are billed: also when Ctrl-C or
+    an exception of the caller's own functions ends the abort.
     """
     cancellation = Cancellation()
     timer = threading.Timer(patience, cancellation.interrupt)
     timer.daemon = True
     with suppress(RuntimeError):  # no more threads: then the limits of each request have to do
         timer.start()
+    fate, why = UploadFate.LEFT, "the abort was interrupted"
     try:
         _abort(bucket.under(Controls(cancellation)), key, upload_id, headers)
+        fate = UploadFate.ABORTED
     except NoSuchUploadError:
-        return End.GONE
+        fate = UploadFate.GONE
     except _AcknowledgedError:  # there was no time to make sure
-        return End.ABORTED
+        fate = UploadFate.ABORTED
     except ResumableError as error:
-        _log.error(
-            "upload %s of oss://%s/%s is left on the server: %s",
-            upload_id,
-            bucket.name,
-            key,
-            error,
-        )
-        return End.LEFT
+        why = str(error)
     finally:
         timer.cancel()
-    return End.ABORTED
+        if fate is UploadFate.LEFT:
+            place = bucket.name, key
+            _log.error("upload %s of oss://%s/%s is left on the server: %s", upload_id, *place, why)
+    return fate
 
 
 class _AcknowledgedError(TransferCancelledError):

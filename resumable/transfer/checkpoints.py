@@ -266,6 +266,7 @@ class Ledger:
         self._begun = begun
         self._file = file
         self._failed = failed
+        self.saved = len(begun.parts)  # how many parts the file holds
         self._writing = threading.Lock()
         self._records = {record.number: record for record in begun.parts}
         self._news = threading.Condition()
@@ -345,6 +346,7 @@ class Ledger:
                 self._unwritten = False
             parts = tuple(self.records())
             self._file.save(replace(self._begun, parts=parts))
+            self.saved = len(parts)
 
     def _write_on(self) -> None:
         while True:

@@ -1,17 +1,31 @@
 """What a transfer returns."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+from resumable.oss.results import StoredObject
+
+Verified = Literal["crc64", "parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedObject:
+    """An object that was made and is the file: its CRC-64 here, and what vouches for it there."""
+
+    stored: StoredObject
+    crc64: int
+    verified: Verified
 
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """An upload that is complete and verified: the object's CRC-64 is that of the local file.
+    """An upload that is complete and verified.
 
     Attributes:
         bucket: The bucket's name.
         key: The object's key.
         etag: The object's ETag, without quotes.
-        crc64: CRC-64 of the content, the same here and at the server.
+        crc64: CRC-64 of the content as it was read here.
         size: Bytes.
         part_size: Bytes of each part but the last; it may differ from the one asked for, where
             an earlier run had begun with another or the file needs larger ones.
@@ -25,6 +39,9 @@ class UploadResult:
         elapsed: Seconds this run took.
         callback_body: What your server answered to the callback; None if there was none, or if
             OSS's answer was lost and only the object was found.
+        verified: What the object as a whole was verified by. `crc64`: the server's CRC-64 of it is
+            the one above. `parts`: the server tells none, but it took each part under its MD5, and
+            the object has the size and the number of parts of the file.
     """
 
     bucket: str
@@ -42,3 +59,4 @@ class UploadResult:
     version_id: str | None
     elapsed: float
     callback_body: bytes | None = None
+    verified: Verified = "crc64"

@@ -116,7 +116,7 @@ class Run:
 
 
 class PartSender:
-    """Works a list of parts off: looks at those the server may have, sends the others."""
+    """Processes a list of parts: looks at those the server may have, sends the others."""
 
     def __init__(
         self, run: Run, source: SourceFile, key: str, ledger: Ledger, headers: RoutedHeaders
@@ -128,7 +128,7 @@ class PartSender:
         self._headers = headers.part
         self._every = headers.every
 
-    def work_off(self, work: WorkList) -> None:
+    def process(self, work: WorkList) -> None:
         """Bring all parts to the server, recording each once it is acknowledged.
 
         Raises:

@@ -16,12 +16,13 @@ from resumable.oss.endpoint import check_key
 from resumable.oss.operations import check_upload_id
 from resumable.oss.options import PutOptions, merge_options
 from resumable.transfer.checkpoints import CheckpointFile, checkpoint_path_of
+from resumable.transfer.course import UploadOptions
 from resumable.transfer.files import absolute
 from resumable.transfer.progress import Meter, ProgressCallback
 from resumable.transfer.results import UploadResult
 from resumable.transfer.sending import Run, Wishes
 from resumable.transfer.source import SourceFile
-from resumable.transfer.uploading import Upload, UploadWishes
+from resumable.transfer.uploading import Upload
 
 _log = logging.getLogger("resumable")
 
@@ -99,14 +100,14 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     routed = route_headers(merge_options(headers, options, PutOptions))
     path = absolute(filename)
     wish = None if part_size is None else parse_part_size(part_size)
-    wishes = _checked(UploadWishes(upload_id, wish, sequential), routed, thread_num)
+    asked = _checked(UploadOptions(upload_id, wish, sequential), routed, thread_num)
     source = SourceFile(path)
     plan = make_plan(source.size, wish)
     if wish is not None and plan.part_size != wish:
         _log.warning("part_size grown from %d to %d: 10,000 parts at most", wish, plan.part_size)
     run = Run(bucket, Meter(source.size, progress), Wishes(thread_num, content_md5, cancel))
     file = _checkpoint_file(path, checkpoint_path) if enable_checkpoint else None
-    upload = Upload(run, source, key, routed, wishes, file)
+    upload = Upload(run, source, key, routed, asked, file)
     with file.locked() if file is not None else nullcontext():
         made = upload.carry_out(plan)
     return upload.result(made, time.monotonic() - began)
@@ -137,16 +138,16 @@ def _check_threads(thread_num: object) -> None:
         raise InvalidArgumentError(f"thread_num {thread_num!r} is not 1 to {_MOST_THREADS}")
 
 
-def _checked(wishes: UploadWishes, headers: RoutedHeaders, thread_num: int) -> UploadWishes:
-    if wishes.sequential and thread_num != 1:
+def _checked(options: UploadOptions, headers: RoutedHeaders, thread_num: int) -> UploadOptions:
+    if options.sequential and thread_num != 1:
         raise InvalidArgumentError("sequential parts go one after another: thread_num must be 1")
-    if wishes.upload_id is None:
-        return wishes
-    check_upload_id(wishes.upload_id)
+    if options.upload_id is None:
+        return options
+    check_upload_id(options.upload_id)
     if headers.owned:
         raise InvalidArgumentError(
-            f"{', '.join(sorted(headers.owned))}: what upload {wishes.upload_id} will become was "
+            f"{', '.join(sorted(headers.owned))}: what upload {options.upload_id} will become was "
             "said when it was begun",
             advice="Leave these out, or upload without upload_id=",
         )
-    return wishes
+    return options

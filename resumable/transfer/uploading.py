@@ -2,13 +2,16 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 from resumable.core.checkpoint import Checkpoint, Destination, PartRecord, headers_digest
 from resumable.core.headers import RoutedHeaders
-from resumable.core.plan import MIN_PART_SIZE, Part, Plan
+from resumable.core.integrity import combine_all, etag_of_parts
+from resumable.core.outcome import Remains, UploadFate, kept_sentence
+from resumable.core.plan import MIN_PART_SIZE, Plan
 from resumable.core.reconcile import (
     FOREIGN,
     Adopt,
@@ -24,47 +27,27 @@ from resumable.core.reconcile import (
 )
 from resumable.errors import (
     CallbackFailedError,
-    CheckpointError,
     InvalidPartError,
     NoSuchUploadError,
     PartNotSequentialError,
     ResumableError,
 )
 from resumable.oss.content_type import with_content_type
-from resumable.oss.results import StoredObject
-from resumable.transfer.aborting import End
+from resumable.oss.results import InitiatedUpload
 from resumable.transfer.checkpoints import CheckpointFile, Ledger
-from resumable.transfer.finishing import Finisher
-from resumable.transfer.results import UploadResult
+from resumable.transfer.course import NOTHING, Course, UploadOptions, checkpoint_refused
+from resumable.transfer.finishing import Content, Finisher
+from resumable.transfer.listing import list_all_parts, whole_seconds
+from resumable.transfer.results import UploadResult, VerifiedObject
 from resumable.transfer.sending import PartSender, Run, digest_of
 from resumable.transfer.source import SourceFile
 
 _log = logging.getLogger("resumable")
 
 _COMPLETE_TRIES = 3
-_END_SENTENCES = {
-    End.ABORTED: "Nothing is kept: the upload was aborted",
-    End.GONE: "The upload was gone already: look with a HEAD whether the object is there",
-    End.LEFT: "Upload {upload_id} could not be aborted; abort it: its parts are billed",
-}
-# After Ctrl-C tidying up gets a moment, not the usual patience.
+# After Ctrl-C an abort gets a moment, not the usual patience.
 _HURRIED = 0.35
 _PATIENT = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class UploadWishes:
-    """What the caller wants of the upload id.
-
-    Attributes:
-        upload_id: Go on with this one and no other. It is never aborted.
-        part_size: Bytes of each part, where the caller says.
-        sequential: Parts go out one after another.
-    """
-
-    upload_id: str | None
-    part_size: int | None
-    sequential: bool
 
 
 class Upload:
@@ -76,30 +59,27 @@ class Upload:
         source: SourceFile,
         key: str,
         headers: RoutedHeaders,
-        wishes: UploadWishes,
+        options: UploadOptions,
         file: CheckpointFile | None,
     ) -> None:
         self._run = run
         self._source = source
         self._key = key
         self._headers = headers
-        self._wishes = wishes
+        self._options = options
         self._file = file
         self._finisher = Finisher(run, source, key, headers)
         self._destination = Destination(
             endpoint=run.bucket.endpoint, bucket=run.bucket.name, key=key
         )
         # Whether parts go out in order counts as much for what an upload becomes as its headers do.
-        order = {"?sequential": ""} if wishes.sequential else {}
-        self._own_digest = self._digest = headers_digest({**headers.owned, **order})
-        self._plan = Plan(source.size, MIN_PART_SIZE)
-        self._resumed = False
-        self._upload_id = ""
-        self._kept = ""
+        order = {"?sequential": ""} if options.sequential else {}
+        self._own_digest = headers_digest({**headers.owned, **order})
+        self._course = Course(Plan(source.size, MIN_PART_SIZE), self._own_digest)
 
-    def carry_out(self, plan: Plan) -> StoredObject:
-        """Take up what there is, or begin; begin once more if the upload vanishes meanwhile."""
-        try:
+    def carry_out(self, plan: Plan) -> VerifiedObject:
+        """Resume what there is, or begin; begin once more if the upload vanishes meanwhile."""
+        with self._saying_what_is_kept():
             self._run.tick()
             try:
                 return self._resume(plan) or self._begin(plan)
@@ -109,59 +89,54 @@ class Upload:
                 self._run.renew()
                 self._make_sure_it_is_gone()
                 made = self._look_for_object()
-                if made is None and self._wishes.upload_id is not None:
+                if made is None and self._options.upload_id is not None:
+                    self._move(remains=NOTHING)
                     raise
                 return made or self._begin_anew(plan)
             except PartNotSequentialError as error:
-                if self._wishes.upload_id is not None:
-                    error.kept = f"Upload {self._upload_id} is as it was"
+                if self._options.upload_id is not None:
                     error.advice = "It cannot take this file any more: upload without upload_id="
                     raise
-                _log.warning("upload %s is given up: %s", self._upload_id, error)
+                _log.warning("upload %s is aborted: %s", self._upload_id, error)
                 self._run.renew()
                 self._make_sure_it_is_gone()
                 return self._begin_anew(plan)
-        except ResumableError as error:
-            error.kept = error.kept or self._kept
-            raise
 
-    def result(self, made: StoredObject, elapsed: float) -> UploadResult:
-        """What the caller is told in the end."""
-        meter = self._run.meter
+    def result(self, made: VerifiedObject, elapsed: float) -> UploadResult:
+        """What the caller gets in the end."""
+        meter, stored = self._run.meter, made.stored
         return UploadResult(
             bucket=self._destination.bucket,
             key=self._key,
-            etag=made.etag,
-            crc64=made.crc64 if made.crc64 is not None else 0,
+            etag=stored.etag,
+            crc64=made.crc64,
             size=self._source.size,
-            part_size=self._plan.part_size,
-            parts_total=self._plan.count,
+            part_size=self._course.plan.part_size,
+            parts_total=self._course.plan.count,
             parts_reused=meter.parts_reused,
             bytes_sent=meter.bytes_sent,
             bytes_reused=meter.bytes_reused,
-            resumed=self._resumed,
-            request_id=made.request_id,
-            version_id=made.version_id,
+            resumed=self._course.resumed,
+            request_id=stored.request_id,
+            version_id=stored.version_id,
             elapsed=elapsed,
-            callback_body=made.callback_body,
+            callback_body=stored.callback_body,
+            verified=made.verified,
         )
 
-    def _resume(self, plan: Plan) -> StoredObject | None:
+    def _resume(self, plan: Plan) -> VerifiedObject | None:
         found = self._file.load() if self._file is not None else None
-        upload_id = self._wishes.upload_id
+        upload_id = self._options.upload_id
         identity = self._source.identity
-        wanted = Wanted("upload", self._destination, identity, self._digest, upload_id)
+        wanted = Wanted("upload", self._destination, identity, self._own_digest, upload_id)
         match judge_checkpoint(found, wanted):
             case Refuse() as other:
-                raise CheckpointError(
-                    f"the checkpoint {self._path!r} is of another transfer: it is of "
-                    f"{other.found} (upload id {other.upload_id}), and this is {other.wanted}",
-                    advice="Give checkpoint_path= to run both, or remove the checkpoint to give "
-                    "that transfer up",
-                )
+                raise checkpoint_refused(self._path, other)
             case StartOver() as stale:
-                _log.warning("upload %s is given up: %s", stale.upload_id, stale.why)
-                self._upload_id = stale.upload_id
+                self._move(remains=self._recorded(stale.upload_id, 0, plan))
+                if stale.unless_known is not None:
+                    self._list_parts(stale.upload_id, stale.unless_known)
+                _log.warning("upload %s is aborted: %s", stale.upload_id, stale.why)
                 self._make_sure_it_is_gone()
                 return self._begin_anew(plan)
             case Adopt() as named:
@@ -172,29 +147,37 @@ class Upload:
                         "part_size stays %d: the upload was begun with it",
                         open_upload.plan.part_size,
                     )
-                return self._go_on(open_upload)
+                remains = self._recorded(
+                    open_upload.upload_id, len(open_upload.recorded), open_upload.plan
+                )
+                self._take_over(open_upload, remains)
+                return self._continue(
+                    open_upload, self._list_parts(open_upload.upload_id, open_upload.unless_known)
+                )
         return None
 
-    def _adopt(self, upload_id: str, plan: Plan) -> StoredObject:
-        """Go on with an upload of which nothing is known here."""
-        self._plan, self._upload_id, self._digest = plan, upload_id, FOREIGN
-        self._kept = f"Upload {upload_id} was not touched"
+    def _adopt(self, upload_id: str, plan: Plan) -> VerifiedObject:
+        """Resume an upload of which nothing is known here."""
+        untouched = Remains(UploadFate.OPEN, upload_id, plan.count, named=True)
+        self._course = Course(plan, FOREIGN, remains=untouched)
         listed = self._list_parts(upload_id)
-        self._plan = plan_for_listed(self._source.size, self._wishes.part_size, listed)
+        plan = plan_for_listed(self._source.size, self._options.part_size, listed)
+        found = Continue(upload_id, plan, trusted=False, recorded=(), headers_digest=FOREIGN)
+        self._take_over(found, replace(untouched, parts_total=plan.count))
         if self._file is not None:
             self._file.save(self._checkpoint(upload_id, ()))
-        found = Continue(upload_id, self._plan, trusted=False, recorded=(), headers_digest=FOREIGN)
-        return self._go_on(found, listed)
+            self._move(remains=self._recorded(upload_id, 0, plan))
+        return self._continue(found, listed)
 
-    def _go_on(self, found: Continue, listed: list[ListedPart] | None = None) -> StoredObject:
-        self._plan, self._resumed, self._upload_id = found.plan, True, found.upload_id
-        self._digest = found.headers_digest
-        self._kept = self._kept_sentence(len(found.recorded))
-        if listed is None:
-            listed = self._list_parts(found.upload_id)
+    def _take_over(self, found: Continue, remains: Remains) -> None:
+        # The time of a list that came before stays: the upload was unfinished then.
+        initiated = self._course.initiated if found.initiated is None else found.initiated
+        self._course = Course(found.plan, found.headers_digest, initiated, True, remains)
+
+    def _continue(self, found: Continue, listed: list[ListedPart]) -> VerifiedObject:
         work = reconcile_parts(found.plan, found.recorded, listed, trusted=found.trusted)
         _log.info(
-            "upload %s taken up: %d parts reused, %d to be read again, %d to be sent",
+            "upload %s is resumed: %d parts reused, %d to be read again, %d to be sent",
             found.upload_id,
             len(work.reuse),
             len(work.verify),
@@ -207,97 +190,117 @@ class Upload:
         if self._upload_id and not self._is_foreign:
             self._run.call(lambda: self._finisher.abandon(self._upload_id))
 
-    def _begin_anew(self, plan: Plan) -> StoredObject:
+    def _begin_anew(self, plan: Plan) -> VerifiedObject:
         self._run.meter.reset()
-        self._resumed = False
         self._delete_checkpoint()
         return self._begin(plan)
 
-    def _begin(self, plan: Plan) -> StoredObject:
-        self._plan, self._kept, self._digest = plan, "", self._own_digest
+    def _begin(self, plan: Plan) -> VerifiedObject:
+        self._course = Course(plan, self._own_digest)
+        self._finisher.begin()
         if plan.count == 1:
-            self._kept = "Whether the object is there, a HEAD tells"
             made = self._finisher.put()
             self._delete_checkpoint()
             return made
-        begun: list[str] = []
-        with self._abandoned_on_failure(begun):
+        begun: list[InitiatedUpload] = []
+        with self._aborted_on_failure(begun):
             self._run.call(lambda: self._initiate(begun))
-            self._upload_id = begun[0]
-            _log.info("upload %s begun: %d parts", self._upload_id, plan.count)
-            checkpoint = self._checkpoint(begun[0], ())
+            upload_id, initiated = begun[0].upload_id, whole_seconds(begun[0].server_time)
+            self._move(
+                initiated=initiated, remains=Remains(UploadFate.OPEN, upload_id, plan.count, 0)
+            )
+            _log.info("upload %s begun: %d parts", upload_id, plan.count)
+            checkpoint = self._checkpoint(upload_id, ())
             work = WorkList((), (), tuple(plan))
             if self._file is None:
                 return self._transfer(checkpoint, work)
             self._file.save(checkpoint)
-        self._kept = self._kept_sentence(0)
+        self._move(remains=self._course.remains.saved(self._path, 0))
         return self._transfer(checkpoint, work)
 
-    def _initiate(self, begun: list[str]) -> None:
+    def _initiate(self, begun: list[InitiatedUpload]) -> None:
         cancellation = self._run.cancellation
-        # Not under the reins: an answer that is not waited for is an upload nobody knows of.
+        # Not under the run's cancellation: an answer that is not waited for is an upload nobody
+        # knows of.
         bucket = self._run.free_bucket
         headers = with_content_type(self._headers.initiate, self._key, self._source.path)
         made = bucket.init_multipart_upload(
-            self._key, sequential=self._wishes.sequential, headers=headers
+            self._key, sequential=self._options.sequential, headers=headers
         )
-        begun.append(made.upload_id)
+        begun.append(made)
         if cancellation.is_set:  # the run ended meanwhile, and left this to its thread
             self._finisher.abandon(made.upload_id)
 
-    def _transfer(self, begun: Checkpoint, work: WorkList) -> StoredObject:
+    def _transfer(self, begun: Checkpoint, work: WorkList) -> VerifiedObject:
         with (
             self._done_all_the_same(),
             Ledger(begun, self._file, self._run.stop) as ledger,
         ):
             try:
                 sender = PartSender(self._run, self._source, self._key, ledger, self._headers)
-                sender.work_off(work)
+                sender.process(work)
                 made = self._complete(ledger, sender)
             finally:
-                if self._file is not None or self._wishes.upload_id is not None:
-                    self._kept = self._kept_sentence(len(ledger.records()))
+                count = len(ledger.records())
+                self._move(remains=self._course.remains.counted(count, ledger.saved))
         self._delete_checkpoint()
         return made
 
-    def _complete(self, ledger: Ledger, sender: PartSender) -> StoredObject:
+    def _complete(self, ledger: Ledger, sender: PartSender) -> VerifiedObject:
         for tries_left in reversed(range(_COMPLETE_TRIES)):
             try:
-                return self._run.call(lambda: self._finisher.complete(ledger))
+                return self._run.call(lambda: self._finisher.complete(ledger, self._asked_for))
             except InvalidPartError as error:
                 if not tries_left:
                     raise
                 _log.warning("%s: listing the parts again", error)
             listed = self._list_parts(ledger.upload_id)
-            missing = reconcile_parts(self._plan, ledger.records(), listed, trusted=True)
+            missing = reconcile_parts(self._course.plan, ledger.records(), listed, trusted=True)
             ledger.keep_only({record.number for record in missing.reuse})
-            sender.work_off(missing)
+            sender.process(missing)
         raise AssertionError("the last try returned or raised")
 
-    def _list_parts(self, upload_id: str) -> list[ListedPart]:
-        bucket, headers = self._run.bucket, self._headers.every
-        return self._run.call(
-            lambda: list(bucket.iter_parts(self._key, upload_id, headers=headers))
-        )
+    def _list_parts(self, upload_id: str, unless_known: Refuse | None = None) -> list[ListedPart]:
+        """The parts that the server has.
 
-    def _look_for_object(self) -> StoredObject | None:
+        Raises:
+            NoSuchUploadError: it does not know the upload.
+            CheckpointError: it does not know it, and the checkpoint was made through another
+                endpoint.
+        """
+        bucket, headers = self._run.bucket, self._headers.every
+        try:
+            listed = self._run.call(lambda: list_all_parts(bucket, self._key, upload_id, headers))
+        except NoSuchUploadError:
+            if unless_known is None:
+                raise
+            raise checkpoint_refused(self._path, unless_known) from None
+        if self._course.initiated is None:
+            self._move(initiated=whole_seconds(listed.server_time))
+        return listed.parts
+
+    def _look_for_object(self) -> VerifiedObject | None:
         """The object, if a run whose upload id is gone has completed it."""
-        made = self._run.call(lambda: self._finisher.found(self._local_crc64, self._plan.count))
+        course = self._course
+        made = self._run.call(
+            lambda: self._finisher.found(self._local_content, course.initiated, self._asked_for)
+        )
         if made is not None:
             _log.info("oss://%s/%s is complete already", self._destination.bucket, self._key)
             self._run.meter.begin()
-            for part in self._plan:
+            for part in course.plan:
                 self._run.meter.already_there(part.number, part.size)
             self._run.tick()
             self._delete_checkpoint()
         return made
 
-    def _local_crc64(self) -> int:
-        whole = Part(1, 0, self._source.size)
+    def _local_content(self, with_md5: bool) -> Content:
+        plan, look = self._course.plan, self._run.cancellation.check
         with self._source.reader() as reader:
-            digest = digest_of(whole, reader, self._run.cancellation.check)
+            digests = [digest_of(part, reader, look, with_md5=with_md5) for part in plan]
         self._source.check()
-        return digest.crc64
+        crc = combine_all((digest.crc64, digest.size) for digest in digests)
+        return Content(crc, etag_of_parts(digest.md5 for digest in digests), plan.count)
 
     def _checkpoint(self, upload_id: str, parts: tuple[PartRecord, ...]) -> Checkpoint:
         return Checkpoint(
@@ -305,15 +308,35 @@ class Upload:
             destination=self._destination,
             upload_id=upload_id,
             file=self._source.identity,
-            part_size=self._plan.part_size,
-            headers_digest=self._digest,
+            part_size=self._course.plan.part_size,
+            headers_digest=self._course.digest,
             parts=parts,
+            initiated=self._course.initiated,
         )
+
+    def _recorded(self, upload_id: str, parts: int, plan: Plan) -> Remains:
+        named = self._options.upload_id is not None
+        begun = Remains(UploadFate.OPEN, upload_id, plan.count, named=named)
+        return begun.saved(self._path, parts)
+
+    def _move(self, **changes: Any) -> None:  # noqa: ANN401 - the fields of a course
+        self._course = replace(self._course, **changes)
+
+    @property
+    def _upload_id(self) -> str:
+        return self._course.remains.upload_id
 
     @property
     def _is_foreign(self) -> bool:
         """Whether the upload was begun by somebody else, and so is not to be aborted."""
-        return self._wishes.upload_id is not None or self._digest == FOREIGN
+        return self._options.upload_id is not None or self._course.digest == FOREIGN
+
+    @property
+    def _asked_for(self) -> Mapping[str, str] | None:
+        """The headers that the object gets; None if those of its beginning are not known."""
+        if self._course.digest != self._own_digest:
+            return None
+        return with_content_type(self._headers.owned, self._key, self._source.path)
 
     @property
     def _path(self) -> str:
@@ -322,13 +345,6 @@ class Upload:
     def _delete_checkpoint(self) -> None:
         if self._file is not None:
             self._file.delete()
-
-    def _kept_sentence(self, parts: int) -> str:
-        where = f"in {self._path!r}" if self._file is not None else f"upload {self._upload_id}"
-        return (
-            f"{parts} of {self._plan.count} parts are at the server and {where}; "
-            "make the same call again to go on"
-        )
 
     @contextmanager
     def _done_all_the_same(self) -> Iterator[None]:
@@ -340,14 +356,30 @@ class Upload:
             raise
 
     @contextmanager
-    def _abandoned_on_failure(self, begun: list[str]) -> Iterator[None]:
+    def _saying_what_is_kept(self) -> Iterator[None]:
+        """Whatever ends the run says what remains: an error of ours, or a note on another's."""
+        try:
+            yield
+        finally:
+            ended_by = sys.exception()
+            kept = kept_sentence(self._course.remains, self._finisher.fate)
+            if isinstance(ended_by, ResumableError):
+                ended_by.kept = ended_by.kept or kept
+            elif ended_by is not None and kept:
+                ended_by.add_note(kept)
+
+    @contextmanager
+    def _aborted_on_failure(self, begun: list[InitiatedUpload]) -> Iterator[None]:
         """Abort the upload that was begun, unless the context ends well."""
         finished = False
         try:
             yield
             finished = True
         finally:
-            for upload_id in begun if not finished else ():
+            for upload in begun if not finished else ():
                 hurry = not isinstance(sys.exception(), ResumableError) or self._run.was_cancelled
-                end = self._finisher.abandon(upload_id, _HURRIED if hurry else _PATIENT)
-                self._kept = _END_SENTENCES[end].format(upload_id=upload_id)
+                remains = replace(self._course.remains, upload_id=upload.upload_id)
+                # So that this is what is said if the abort does not end.
+                self._move(remains=remains.ended(UploadFate.LEFT))
+                fate = self._finisher.abandon(upload.upload_id, _HURRIED if hurry else _PATIENT)
+                self._move(remains=remains.ended(fate))

@@ -30,7 +30,7 @@ def test_status_shows_where_to_how_far_and_which_parts(
     outcome = run("status", file)
     assert outcome.code == 0
     assert f"upload to oss://examplebucket/dir/k at {server.endpoint}" in outcome.out
-    assert "5 of 8, 100.0 KiB each; 500.0 KiB at the server (62 %)" in outcome.out
+    assert "5 of 8, 100.0 KiB each; 500.0 KiB recorded as sent (62 %)" in outcome.out
     assert "█████···" in outcome.out
     assert "unchanged since" in outcome.out
     assert Path(f"{file}.cp").read_bytes() == before

@@ -32,7 +32,7 @@ def part(number: int, /, **changes: object) -> Fields:
 
 def checkpoint(**changes: object) -> Fields:
     fields: Fields = {
-        "version": 1,
+        "version": 2,
         "kind": "upload",
         "destination": {
             "endpoint": "https://oss-cn-hangzhou.aliyuncs.com",
@@ -49,9 +49,15 @@ def checkpoint(**changes: object) -> Fields:
         },
         "part_size": 102_400,
         "headers_digest": hashlib.sha256(b"{}").hexdigest(),
+        "initiated": 1_700_000_100,
         "parts": [part(1), part(2), part(4)],
     }
     return fields | changes
+
+
+def of_version_1(**changes: object) -> Fields:
+    """As earlier releases wrote it."""
+    return without("initiated") | {"version": 1} | changes
 
 
 def without(name: str) -> Fields:

@@ -36,8 +36,8 @@ HOSTILE_JSON: dict[str, bytes] = {
     "number-infinity": WHOLE.replace(INODE, b'"inode":-Infinity'),
     "number-1e400": WHOLE.replace(INODE, b'"inode":1e400'),
     "number-5000-digits": WHOLE.replace(INODE, b'"inode":' + HUGE),
-    "version-5000-digits": WHOLE.replace(b'"version":1', b'"version":' + HUGE),
-    "version-4300-digits": WHOLE.replace(b'"version":1', b'"version":-' + HUGE[:4300]),
+    "version-5000-digits": WHOLE.replace(b'"version":2', b'"version":' + HUGE),
+    "version-4300-digits": WHOLE.replace(b'"version":2', b'"version":-' + HUGE[:4300]),
     "lone-surrogate": WHOLE.replace(b"exampledir", b"\\ud800"),
     "lone-surrogate-in-a-name": WHOLE.replace(b'"kind"', b'"\\udfff"'),
     "bytes-not-utf-8": WHOLE.replace(b"exampledir", b"\xff\xfe\xc0\x80"),
@@ -52,7 +52,7 @@ HOSTILE_JSON: dict[str, bytes] = {
     "checksum-of-zeros": canonical(checkpoint(checksum="0" * 64)).encode(),
     "checksum-number": canonical(checkpoint(checksum=0)).encode(),
     "checksum-array": canonical(checkpoint(checksum=[])).encode(),
-    "two-upload-ids": WHOLE.replace(b'"version":1', b'"version":1,"upload_id":"X"'),
+    "two-upload-ids": WHOLE.replace(b'"version":2', b'"version":2,"upload_id":"X"'),
 }
 
 
@@ -157,6 +157,6 @@ NO_CHECKPOINTS: dict[str, bytes] = {
 FROM_THE_FUTURE: dict[str, bytes] = {
     "version-of-64-bits": sealed(checkpoint(version=1 << 64)),
     "version-of-4000-digits": sealed(checkpoint(version=10**3999)),
-    "version-of-2-alone": b'{"version":2}',
-    "version-of-2-twice": b'{"version":1,"version":2}',
+    "version-of-3-alone": b'{"version":3}',
+    "version-of-3-twice": b'{"version":2,"version":3}',
 }

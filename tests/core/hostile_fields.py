@@ -23,6 +23,7 @@ _OTHER_TYPES: dict[str, object] = {
     "number": 7,
 }
 _TEXT, _NUMBER, _CRC, _LIST, _OBJECT = ("text", "number", "text number", "list", "object")
+_NUMBER_OR_NULL = "number null"
 _FIELDS: dict[tuple[str, ...], str] = {
     ("kind",): _TEXT,
     ("destination",): _OBJECT,
@@ -38,6 +39,7 @@ _FIELDS: dict[tuple[str, ...], str] = {
     ("file", "inode"): _NUMBER,
     ("part_size",): _NUMBER,
     ("headers_digest",): _TEXT,
+    ("initiated",): _NUMBER_OR_NULL,
     ("parts",): _LIST,
     ("parts", "number"): _NUMBER,
     ("parts", "size"): _NUMBER,
@@ -77,6 +79,7 @@ _TOO_LARGE: dict[tuple[str, ...], tuple[int, ...]] = {
     ("file", "size"): (10**9 * 102_400, 1 << 63, 10**100),
     ("file", "mtime_ns"): (-(10**100), 10**400),
     ("file", "ctime_ns"): (1 << 95, -(1 << 95)),
+    ("initiated",): (-1, 1 << 40, 10**400),
     ("file", "inode"): (10**100,),
     ("part_size",): (1 << 31, 10**9 * 10**9, 102_399),
     ("parts", "number"): (10**9, 1 << 31, 1 << 64, -(10**9)),
@@ -141,11 +144,13 @@ _ALPHABETS: dict[str, Fields] = {
 
 _BY_HAND: dict[str, Fields] = {
     "version-missing": without("version"),
+    "version-1-with-initiated": checkpoint(version=1),
+    "version-1-with-initiated-null": checkpoint(version=1, initiated=None),
     "version-zero": checkpoint(version=0),
     "version-negative": checkpoint(version=-1),
-    "version-text": checkpoint(version="1"),
+    "version-text": checkpoint(version="2"),
     "version-true": checkpoint(version=True),
-    "version-float": checkpoint(version=1.0),
+    "version-float": checkpoint(version=2.0),
     "version-null": checkpoint(version=None),
     "kind-unknown": checkpoint(kind="delete"),
     "kind-number": checkpoint(kind=1),

@@ -171,7 +171,7 @@ LIES: dict[str, Fields] = {
 
 # Other ways to write a content that is well formed: the last of two fields counts.
 LYING_BYTES: dict[str, bytes] = {
-    "twice-version": WHOLE.replace(b'"version":1', b'"version":2,"version":1'),
+    "twice-version": WHOLE.replace(b'"version":2', b'"version":3,"version":2'),
     "twice-upload-id-last-is-right": WHOLE.replace(b'"upload_id"', b'"upload_id":"X","upload_id"'),
     "twice-parts-last-is-right": WHOLE.replace(b'"parts"', b'"parts":[],"parts"'),
     "twice-key": WHOLE.replace(b'"key"', b'"key":"../../etc/passwd","key"'),
@@ -182,6 +182,6 @@ LYING_BYTES: dict[str, bytes] = {
     "value-in-escapes": WHOLE.replace(b"exampledir", b"\\u0065xampledir"),
     "space-by-the-thousand": WHOLE.replace(b":{", b":" + b" \t\r\n" * 1000 + b"{"),
     "space-before": b"\n" * 1000 + WHOLE,
-    "fields-in-another-order": b'{"version":1,'
-    + sealed(checkpoint())[1:].replace(b',"version":1', b""),
+    "fields-in-another-order": b'{"version":2,'
+    + sealed(checkpoint())[1:].replace(b',"version":2', b""),
 }

@@ -15,6 +15,7 @@ from tests.core.checkpoint_content import (
     canonical,
     checkpoint,
     destination,
+    of_version_1,
     part,
     parts,
     sealed,
@@ -42,6 +43,7 @@ def good() -> Iterator[Case]:
         "numbers-as-they-came": parts(part(5), part(1), part(3)),
         "chinese-key": destination(key="目录/中文 文件 🎉.bin"),
         "windows-path": source(path="C:\\Users\\someone\\big file.iso", inode=(1 << 128) - 1),
+        "begun-elsewhere": checkpoint(initiated=None),
         "before-1970": source(mtime_ns=-1, ctime_ns=0),
         "largest-object": {**source(size=53_687_091_200_000), "part_size": 5_368_709_120},
         "download": checkpoint(kind="download"),
@@ -56,6 +58,7 @@ def good() -> Iterator[Case]:
 
 def old() -> Iterator[Case]:
     """What other clients, and drafts of this format, leave under the same name."""
+    yield "version-1", "read", "it did not say when the upload was begun", sealed(of_version_1())
     md5 = "0" * 32
     upload = {"UploadId": "0004B999EF518A1FE585B0C9360DC4C8"}
     rows: dict[str, object] = {
@@ -90,14 +93,14 @@ def old() -> Iterator[Case]:
 
 def future() -> Iterator[Case]:
     rows: dict[str, Fields] = {
-        "version-2": checkpoint(version=2),
-        "version-2-with-new-fields": checkpoint(version=2, sha256="0" * 64),
+        "version-3": checkpoint(version=3),
+        "version-3-with-new-fields": checkpoint(version=3, sha256="0" * 64),
         "version-999999": checkpoint(version=999_999),
     }
     for name, content in rows.items():
         yield name, "future", "not ours to judge", sealed(content)
-    unsealed = canonical(checkpoint(version=2)).encode()
-    yield "version-2-without-checksum", "future", "its checksum may have another form", unsealed
+    unsealed = canonical(checkpoint(version=3)).encode()
+    yield "version-3-without-checksum", "future", "its checksum may have another form", unsealed
 
 
 def torn() -> Iterator[Case]:

@@ -61,6 +61,7 @@ checkpoints = st.builds(
     part_size=st.integers(MIN_PART_SIZE, MAX_PART_SIZE),
     headers_digest=DIGESTS,
     parts=st.lists(records, max_size=8, unique_by=lambda part: part.number).map(tuple),
+    initiated=st.none() | st.integers(0, 1 << 37),
 )
 
 # Few values, so that records and listings often speak of the same part.

@@ -197,9 +197,9 @@ def test_ten_thousand_and_one_parts_are_refused() -> None:
     assert outcome_of(sealed(checkpoint(parts=records))) == "unreadable"
 
 
-@pytest.mark.parametrize("version", [2, 3, 1 << 64, 10**4000])
+@pytest.mark.parametrize("version", [3, 4, 1 << 64, 10**4000])
 def test_newer_version_is_told_apart_from_damage(version: int) -> None:
-    with pytest.raises(CheckpointFromFutureError, match="this release reads 1"):
+    with pytest.raises(CheckpointFromFutureError, match="this release reads up to 2"):
         decode(sealed(checkpoint(version=version)))
 
 
@@ -213,8 +213,8 @@ def test_unreadable_file_is_told_without_its_content() -> None:
 def test_only_these_fields_are_stored() -> None:
     content = json.loads(encode(EXAMPLE))
     assert set(content) == {
-        "checksum", "destination", "file", "headers_digest", "kind", "part_size", "parts",
-        "upload_id", "version",
+        "checksum", "destination", "file", "headers_digest", "initiated", "kind", "part_size",
+        "parts", "upload_id", "version",
     }  # fmt: skip
     assert set(content["destination"]) == {"bucket", "endpoint", "key"}
     assert set(content["file"]) == {"ctime_ns", "inode", "mtime_ns", "path", "size"}
@@ -253,6 +253,8 @@ BOUNDS: dict[str, tuple[tuple[str, ...], object, object]] = {
     "upload id, characters": (("upload_id",), "!~", "! ~"),
     "part size, least": (("part_size",), MIN_PART_SIZE, MIN_PART_SIZE - 1),
     "part size, most": (("part_size",), MAX_PART_SIZE, MAX_PART_SIZE + 1),
+    "beginning, least": (("initiated",), 0, -1),
+    "beginning, most": (("initiated",), 253_402_300_799, 253_402_300_800),
     "headers digest, characters": (("headers_digest",), "0f" * 32, "0g" * 32),
     "headers digest, length": (("headers_digest",), "0" * 64, "0" * 65),
     "part number, least": (("parts", "number"), 1, 0),

@@ -20,11 +20,9 @@ from resumable.core.reconcile import (
     Candidate,
     Continue,
     ListedPart,
-    ObjectFacts,
     Refuse,
     StartOver,
     Wanted,
-    is_our_object,
     judge_checkpoint,
     plan_for_listed,
     reconcile_parts,
@@ -76,7 +74,6 @@ def test_checkpoint_of_the_same_transfer_continues_and_is_trusted() -> None:
 
 
 OTHER_TRANSFERS: Mapping[str, Wanted] = {
-    "endpoint": replace(WANTED, destination=moved(endpoint="http://oss.example.com")),
     "bucket": replace(WANTED, destination=moved(bucket="other")),
     "key": replace(WANTED, destination=moved(key="Key")),
     "kind": replace(WANTED, kind="download"),
@@ -92,6 +89,36 @@ def test_checkpoint_of_another_transfer_is_refused_naming_both(wanted: Wanted) -
     assert refused.found == "upload to oss://bucket/key at https://oss.example.com"
     assert refused.wanted == f"{wanted.kind} to {wanted.destination}"
     assert refused.upload_id == "UPLOAD"  # so that whoever gives it up can abort it
+
+
+ELSEWHERE = replace(WANTED, destination=moved(endpoint="https://oss-internal.example.com"))
+
+
+def test_checkpoint_of_another_endpoint_continues_where_the_server_knows_the_upload() -> None:
+    verdict = judge_checkpoint(FOUND, ELSEWHERE)
+    assert isinstance(verdict, Continue)
+    assert (verdict.trusted, verdict.recorded) == (True, RECORDS)
+    refused = verdict.unless_known
+    assert refused is not None
+    assert refused.reason == "endpoint"
+    assert (refused.found, refused.wanted) == (
+        "upload to oss://bucket/key at https://oss.example.com",
+        "upload to oss://bucket/key at https://oss-internal.example.com",
+    )
+
+
+def test_upload_of_another_endpoint_is_only_aborted_where_the_server_knows_it() -> None:
+    verdict = judge_checkpoint(FOUND, replace(ELSEWHERE, headers_digest="1" * 64))
+    assert isinstance(verdict, StartOver)
+    assert verdict.unless_known is not None
+    assert verdict.unless_known.upload_id == "UPLOAD"
+
+
+@pytest.mark.parametrize("initiated", [None, 0, 1_700_000_000])
+def test_time_of_the_beginning_stays(initiated: int | None) -> None:
+    verdict = judge_checkpoint(replace(FOUND, initiated=initiated), WANTED)
+    assert isinstance(verdict, Continue)
+    assert verdict.initiated == initiated
 
 
 UNTRUSTED: Mapping[str, SourceIdentity] = {
@@ -360,59 +387,6 @@ def test_md5_is_only_needed_where_there_is_no_crc64(crc64: int | None, needed: b
     assert Candidate(SMALL, "E", crc64).needs_md5 is needed
 
 
-OURS = ObjectFacts(10, 7, {"Content-Type": "text/plain", "x-oss-meta-a": "1", "ETag": '"E"'})
-
-
-def tagged(count: str) -> ObjectFacts:
-    return replace(OURS, headers={**OURS.headers, "x-oss-tagging-count": count})
-
-
-OBJECTS: Mapping[str, tuple[ObjectFacts | None, dict[str, str], bool]] = {
-    "size and CRC-64 are those of the file": (OURS, {}, True),
-    "there is none": (None, {}, False),
-    "another size": (replace(OURS, size=11), {}, False),
-    "another CRC-64": (replace(OURS, crc64=8), {}, False),
-    "no CRC-64 told": (replace(OURS, crc64=None), {}, False),
-    "CRC-64 of zero": (replace(OURS, crc64=0), {}, False),
-    "headers asked for are there": (
-        OURS, {"content-type": "text/plain", "X-Oss-Meta-A": "1"}, True,
-    ),
-    "another content type": (OURS, {"content-type": "text/html"}, False),
-    "content type in other case": (OURS, {"content-type": "Text/Plain"}, False),
-    "older metadata": (OURS, {"x-oss-meta-a": "2"}, False),
-    "metadata missing": (OURS, {"x-oss-meta-b": "1"}, False),
-    "cache control missing": (OURS, {"cache-control": "no-cache"}, False),
-    "disposition missing": (OURS, {"content-disposition": "inline"}, False),
-    "encoding missing": (OURS, {"content-encoding": "gzip"}, False),
-    "expiry missing": (OURS, {"expires": "0"}, False),
-    "headers which HEAD does not repeat": (
-        OURS, {"x-oss-object-acl": "private", "x-oss-forbid-overwrite": "true"}, True,
-    ),
-    "tags missing": (OURS, {"x-oss-tagging": "a=b"}, False),
-    "fewer tags": (tagged("1"), {"x-oss-tagging": "a=b&c="}, False),
-    "as many tags": (tagged("2"), {"X-Oss-Tagging": "a=b&c="}, True),
-    "no tags asked for": (tagged("2"), {"x-oss-tagging": ""}, True),
-    "another storage class": (OURS, {"x-oss-storage-class": "IA"}, False),
-    "not encrypted": (OURS, {"x-oss-server-side-encryption": "AES256"}, False),
-    "another key": (OURS, {"x-oss-server-side-encryption-key-id": "1"}, False),
-    "more metadata than asked for": (OURS, {"content-type": "text/plain"}, True),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("head", "headers", "ours"), OBJECTS.values(), ids=OBJECTS)
-def test_object_is_ours(head: ObjectFacts | None, headers: dict[str, str], ours: bool) -> None:
-    assert is_our_object(head, size=10, crc64=7, headers=headers) is ours
-
-
-@given(st.integers(0, 3), st.none() | st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
-def test_object_of_other_bytes_is_never_ours(
-    size: int, crc64: int | None, local_size: int, local_crc64: int
-) -> None:
-    head = ObjectFacts(size, crc64, {})
-    ours = is_our_object(head, size=local_size, crc64=local_crc64, headers={})
-    assert ours is ((size, crc64) == (local_size, local_crc64))
-
-
 NAMED = replace(WANTED, upload_id="UPLOAD")
 
 
@@ -431,7 +405,7 @@ def test_named_upload_keeps_the_headers_it_was_begun_with() -> None:
 
 def test_record_of_another_upload_than_the_named_one_is_refused() -> None:
     verdict = judge_checkpoint(FOUND, replace(WANTED, upload_id="OTHER"))
-    assert verdict == Refuse("upload UPLOAD", "upload OTHER", "UPLOAD")
+    assert verdict == Refuse("upload UPLOAD", "upload OTHER", "UPLOAD", "upload")
 
 
 def test_record_of_another_place_is_refused_whatever_is_named() -> None:

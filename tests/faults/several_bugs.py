@@ -15,7 +15,8 @@ from resumable.core.plan import Plan
 from resumable.oss.results import ObjectHead, StoredObject
 from resumable.transfer import checkpoints, files
 from resumable.transfer.checkpoints import CheckpointFile
-from resumable.transfer.finishing import Finisher
+from resumable.transfer.finishing import Content, Finisher
+from resumable.transfer.results import VerifiedObject
 from resumable.transfer.uploading import Upload
 from tests.transfer.steps import open_uploads
 
@@ -60,7 +61,7 @@ def aborts_what_is_under_way() -> None:
     """A run takes the uploads of its key for orphans."""
     real = Upload.carry_out
 
-    def carry_out(self: Upload, plan: Plan) -> StoredObject:
+    def carry_out(self: Upload, plan: Plan) -> VerifiedObject:
         bucket = self._run.free_bucket
         for upload_id in open_uploads(bucket):
             with suppress(NoSuchUploadError):
@@ -73,10 +74,13 @@ def aborts_what_is_under_way() -> None:
 def takes_any_object_for_its_own() -> None:
     """Whatever stands under the key when the upload is gone was made by this transfer."""
 
-    def recognised(self: Finisher, head: ObjectHead, crc64: int) -> StoredObject | None:
-        return StoredObject(head.etag, crc64, head.version_id, head.request_id)
+    def recognised(
+        self: Finisher, head: ObjectHead, content: Content, *_: object
+    ) -> VerifiedObject | None:
+        stored = StoredObject(head.etag, head.crc64, head.version_id, head.request_id)
+        return VerifiedObject(stored, content.crc64, "crc64")
 
-    Finisher._recognised = recognised  # type: ignore[method-assign]
+    Finisher._recognised = recognised  # type: ignore[method-assign, assignment]
 
 
 BUGS: Mapping[str, Callable[[], None]] = {

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from resumable.core.checkpoint import Checkpoint, PartRecord
+from resumable.core.outcome import UploadFate
 from resumable.core.plan import Part, Plan, make_plan
 from resumable.core.reconcile import (
     Candidate,
@@ -18,11 +19,10 @@ from resumable.core.reconcile import (
     judge_checkpoint,
     reconcile_parts,
 )
-from resumable.oss.results import StoredObject
 from resumable.transfer import finishing, uploading
-from resumable.transfer.aborting import End
 from resumable.transfer.checkpoints import CheckpointFile, Ledger
 from resumable.transfer.finishing import Finisher
+from resumable.transfer.results import VerifiedObject
 from resumable.transfer.sending import PartSender, digest_of
 from resumable.transfer.source import SourceFile, SourceReader
 from resumable.transfer.uploading import Upload
@@ -74,7 +74,7 @@ def delete_the_checkpoint_early(patch: pytest.MonkeyPatch) -> None:
     """Delete the checkpoint before it is known that the upload was completed."""
     complete = Upload._complete
 
-    def hasty(self: Upload, ledger: Ledger, sender: PartSender) -> StoredObject:
+    def hasty(self: Upload, ledger: Ledger, sender: PartSender) -> VerifiedObject:
         ledger.flush()
         self._delete_checkpoint()
         return complete(self, ledger, sender)
@@ -96,7 +96,7 @@ def record_early(patch: pytest.MonkeyPatch) -> None:
 
 def never_abort(patch: pytest.MonkeyPatch) -> None:
     """Say that an upload was aborted, and do nothing."""
-    patch.setattr(Finisher, "abandon", lambda *_: End.ABORTED)
+    patch.setattr(Finisher, "abandon", lambda *_: UploadFate.ABORTED)
 
 
 def never_look_at_the_source(patch: pytest.MonkeyPatch) -> None:
@@ -122,16 +122,15 @@ def ignore_the_lock(patch: pytest.MonkeyPatch) -> None:
 
 
 def obey_the_part_size(patch: pytest.MonkeyPatch) -> None:
-    """Go on with an upload in parts of another size than it was begun with."""
-    go_on = Upload._go_on
+    """Resume an upload in parts of another size than it was begun with."""
+    resume = Upload._continue
 
-    def other(
-        self: Upload, found: Continue, listed: list[ListedPart] | None = None
-    ) -> StoredObject:
-        plan = make_plan(found.plan.size, self._wishes.part_size)
-        return go_on(self, replace(found, plan=plan), listed)
+    def other(self: Upload, found: Continue, listed: list[ListedPart]) -> VerifiedObject:
+        plan = make_plan(found.plan.size, self._options.part_size)
+        self._move(plan=plan)
+        return resume(self, replace(found, plan=plan), listed)
 
-    patch.setattr(Upload, "_go_on", other)
+    patch.setattr(Upload, "_continue", other)
 
 
 def use_the_checkpoint_of_another_key(patch: pytest.MonkeyPatch) -> None:

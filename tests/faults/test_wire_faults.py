@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from resumable import Bucket, Credentials, RetryPolicy, ServerError, upload_file
+from resumable.core.outcome import UploadFate
 from resumable.oss import operations, retry
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import Answer, WireRequest
 from resumable.oss.signing import SignatureVersion
 from resumable.oss.transport import RequestsTransport
 from resumable.transfer import finishing
-from resumable.transfer.aborting import End
 from resumable.transfer.checkpoints import CheckpointFile
 from resumable.transfer.finishing import Finisher
 from tests.faults.wire import Story, play
@@ -124,7 +124,7 @@ def digests_not_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_aborted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Finisher, "abandon", lambda *_: End.ABORTED)
+    patch.setattr(Finisher, "abandon", lambda *_: UploadFate.ABORTED)
 
 
 def lost_complete_not_looked_for(patch: pytest.MonkeyPatch) -> None:

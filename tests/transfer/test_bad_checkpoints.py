@@ -30,7 +30,7 @@ def test_checkpoint_from_the_future_is_refused_and_left_alone(
     file = make_file(folder, SIZE)
     interrupted(server, bucket, file, parts=2)
     content = json.loads(checkpoint_path(file).read_bytes())
-    future = json.dumps({**content, "version": 2, "news": True}).encode()
+    future = json.dumps({**content, "version": 3, "news": True}).encode()
     checkpoint_path(file).write_bytes(future)
     with pytest.raises(CheckpointError, match="newer release"):
         upload(bucket, file)

@@ -35,7 +35,7 @@ def test_upload_with_a_part_that_was_not_acknowledged_is_not_completed(
     )
     finisher = Finisher(run, source, KEY, route_headers({}))
     with pytest.raises(IntegrityError, match="nothing was completed"):
-        finisher.complete(Ledger(begun, None, run.stop))
+        finisher.complete(Ledger(begun, None, run.stop), {})
     assert len(server.log) == 0
 
 

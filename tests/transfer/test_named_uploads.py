@@ -152,14 +152,44 @@ def test_upload_that_is_not_there_is_an_error_and_nothing_is_begun(
     assert beside(file) == set()
 
 
-def test_upload_that_was_completed_is_success(
+def test_upload_that_was_completed_since_it_was_seen_is_success(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = begun_elsewhere(bucket, file, *ALL)
+    seen(server, bucket, file, upload_id)
+    bucket.complete_multipart_upload(KEY, upload_id, complete_all=True)
+    result = upload(bucket, file, upload_id=upload_id)
+    assert (result.bytes_sent, result.parts_reused) == (0, result.parts_total)
+
+
+def test_lost_answer_of_a_named_upload_is_success_whatever_it_was_begun_with(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = begun_elsewhere(bucket, file, *ALL)
+    server.faults.add(fault("CompleteMultipartUpload", {"drop": "after_success"}, times=None))
+    assert upload(bucket, file, upload_id=upload_id).parts_reused == len(ALL)
+    assert bucket.head_object(KEY).metadata == {"by": "another"}
+
+
+def seen(server: LocalServer, bucket: Bucket, file: Path, upload_id: str) -> None:
+    """Let a run end that has listed the parts of an upload."""
+    server.faults.add(fault("CompleteMultipartUpload", refused()))
+    with pytest.raises(AccessDeniedError):
+        upload(bucket, file, upload_id=upload_id, part_size=None)
+
+
+def test_object_is_not_taken_for_that_of_an_upload_that_was_never_seen(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
     file = make_file(folder, SIZE)
     upload_id = begun_elsewhere(bucket, file, *ALL)
     bucket.complete_multipart_upload(KEY, upload_id, complete_all=True)
-    result = upload(bucket, file, upload_id=upload_id)
-    assert (result.bytes_sent, result.parts_reused) == (0, result.parts_total)
+    with pytest.raises(NoSuchUploadError) as raised:
+        upload(bucket, file, upload_id=upload_id)
+    assert "at the server" not in str(raised.value)
+    assert requests(server)["InitiateMultipartUpload"] == 1
 
 
 def test_upload_that_is_aborted_meanwhile_is_an_error(
@@ -245,14 +275,15 @@ def test_naming_the_upload_of_a_checkpoint_does_not_make_it_another_s(
     assert upload(bucket, file, metadata={"a": "b"}).parts_reused == 2
 
 
-def test_upload_that_was_completed_is_told_as_the_call_would_have_cut_it(
-    bucket: Bucket, folder: Path
+def test_upload_that_was_completed_is_told_as_it_was_cut(
+    server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
     file = make_file(folder, SIZE)
     upload_id = begun_elsewhere(bucket, file, 1, 2, 3, size=150 * KIB)
+    seen(server, bucket, file, upload_id)
     bucket.complete_multipart_upload(KEY, upload_id, complete_all=True)
     result = upload(bucket, file, upload_id=upload_id, part_size=200 * KIB)
-    assert (result.part_size, result.parts_total) == (200 * KIB, 3)
+    assert (result.part_size, result.parts_total) == (150 * KIB, 3)
 
 
 def test_advice_to_upload_without_the_upload_id_is_followed_with_success(

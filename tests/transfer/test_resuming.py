@@ -104,17 +104,14 @@ def test_run_after_run_goes_on_where_the_last_one_ended(
     assert (parts_sent(server.log), result.parts_reused) == ([5], 4)
 
 
-@pytest.mark.parametrize("difference", ["key", "bucket", "endpoint", "kind"])
+@pytest.mark.parametrize("difference", ["key", "bucket", "kind"])
 def test_checkpoint_of_another_transfer_is_refused_and_left_alone(
     server: LocalServer, bucket: Bucket, folder: Path, difference: str
 ) -> None:
     file = make_file(folder, SIZE)
     interrupted(server, bucket, file, parts=2)
     options: Options = {"key": "other" if difference == "key" else KEY}
-    elsewhere = {
-        "bucket": named("other-bucket", server.endpoint),
-        "endpoint": named(bucket.name, server.endpoint.replace("127.0.0.1", "localhost")),
-    }.get(difference, bucket)
+    elsewhere = named("other-bucket", server.endpoint) if difference == "bucket" else bucket
     if difference == "kind":
         rewrite(file, kind="download")
     before = checkpoint_path(file).read_bytes()
@@ -125,10 +122,60 @@ def test_checkpoint_of_another_transfer_is_refused_and_left_alone(
     assert f"{kind} to oss://{bucket.name}/{KEY} at {server.endpoint}" in told
     assert f"upload to oss://{elsewhere.name}/{options['key']} at {elsewhere.endpoint}" in told
     assert "checkpoint_path=" in told
-    assert "remove the checkpoint" in told
+    assert "abort_checkpoint" in told
     assert checkpoint_path(file).read_bytes() == before
     assert len(server.log) == 0
     assert beside(file) == {"example.bin.cp"}
+
+
+def by_another_endpoint(server: LocalServer, bucket: Bucket) -> Bucket:
+    return named(bucket.name, server.endpoint.replace("127.0.0.1", "localhost"))
+
+
+def test_checkpoint_made_through_another_endpoint_of_the_bucket_is_resumed(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    interrupted(server, bucket, file, parts=2)
+    other = by_another_endpoint(server, bucket)
+    interrupted(server, other, file, parts=1)
+    assert load(checkpoint_path(file)).destination.endpoint == other.endpoint
+    result = upload(bucket, file)
+    assert (result.parts_reused, parts_sent(server.log)) == (3, [4, 5])
+
+
+@pytest.mark.parametrize("options", [{}, {"metadata": {"a": "b"}}], ids=["same", "other-headers"])
+def test_checkpoint_of_a_bucket_of_that_name_elsewhere_is_refused_and_left_alone(
+    server: LocalServer, bucket: Bucket, folder: Path, tmp_path: Path, options: Options
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = interrupted(server, bucket, file, parts=2)
+    before = checkpoint_path(file).read_bytes()
+    with LocalServer(tmp_path / "another-root") as another:
+        elsewhere = named(bucket.name, another.endpoint)
+        elsewhere.put_object("so that there is a bucket", b"")
+        another.log.clear()
+        with pytest.raises(CheckpointError) as raised:
+            upload(elsewhere, file, **options)
+        assert requests(another) == {"ListParts": 1}
+    told = str(raised.value)
+    assert upload_id in told
+    assert bucket.endpoint in told
+    assert elsewhere.endpoint in told
+    assert "endpoint=" in told
+    assert "at the server" not in raised.value.kept
+    assert checkpoint_path(file).read_bytes() == before
+    assert upload(bucket, file).parts_reused == 2
+
+
+def test_other_headers_by_another_endpoint_abort_the_old_upload(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = interrupted(server, bucket, file, parts=2)
+    other = by_another_endpoint(server, bucket)
+    assert upload(other, file, metadata={"a": "b"}).parts_reused == 0
+    assert not is_known(bucket, upload_id)
 
 
 @pytest.mark.parametrize("wish", [2 * PART, "8MiB", None])

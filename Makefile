@@ -28,21 +28,14 @@ $(VENV)/.installed: pyproject.toml resumable/version.py .ci/build.lock .ci/requi
 demo: $(VENV)/.installed ## Upload 256 MiB to a local server, kill it part-way, resume, verify
 	$(BIN)/resumable demo
 
-test: $(VENV)/.installed ## Run the tests
-	$(PYTEST)
+test: $(VENV)/.installed ## Run the tests, with more options of pytest in ARGS
+	$(PYTEST) $(ARGS)
 
 test-newest: ## Run the core, transfer and cli tests with the newest versions of the dependencies
-	$(PYTHON) -m venv --clear .venv-newest
-	.venv-newest/bin/python $(PIP) install --editable '.[test]'
-	.venv-newest/bin/python -m pip --disable-pip-version-check list
-	.venv-newest/bin/python -m pytest -q $(OTHER)
+	.ci/other-versions newest $(PYTHON) .venv-newest $(OTHER)
 
 test-oldest: ## Run the core, transfer and cli tests with the lowest versions that pyproject.toml allows
-	$(PYTHON) -m venv --clear .venv-oldest
-	$(PYTHON) .ci/lowest.py > .venv-oldest/lowest.txt
-	.venv-oldest/bin/python $(PIP) install --constraint .venv-oldest/lowest.txt --editable '.[test]'
-	.venv-oldest/bin/python -m pip --disable-pip-version-check list
-	.venv-oldest/bin/python -m pytest -q $(OTHER)
+	.ci/other-versions oldest $(PYTHON) .venv-oldest $(OTHER)
 
 lock: ## Renew the lock files
 	PYTHON=$(PYTHON) .ci/lock
@@ -109,4 +102,4 @@ coverage: $(VENV)/.installed ## Run the tests and print what they do not reach
 	$(BIN)/coverage report
 
 clean: ## Remove the environment and what the tools left
-	rm -rf $(VENV) .venv-newest .venv-oldest .bench .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist
+	rm -rf $(VENV) .venv-* .bench .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.* dist

@@ -1,5 +1,6 @@
 """What every test can ask for: a running local server, a bucket on it, files of known bytes."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,19 @@ def no_files_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
             environment.delenv(f"{program}_CONFIG_FILE", raising=False)
             environment.delenv(f"{program}_PROFILE", raising=False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> Iterator[None]:
+    """Handle SIGINT as usual where the run was started with it ignored: nohup, a background job.
+
+    What this process ignores, the processes that it starts ignore as well.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

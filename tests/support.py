@@ -1,8 +1,10 @@
 """Small tools the tests share."""
 
 import random
+import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from resumable import Bucket, Credentials, RetryPolicy
@@ -31,6 +33,16 @@ def local_bucket(endpoint: str, *, retry: RetryPolicy = QUICK, timeout: float = 
         retry=retry,
         timeout=timeout,
     )
+
+
+@contextmanager
+def ignoring(number: signal.Signals) -> Iterator[None]:
+    """Ignore a signal, and let the processes that are started meanwhile ignore it as well."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def random_bytes(size: int, seed: int = 0) -> bytes:

@@ -200,7 +200,8 @@ class _Running:
 def serve(server: LocalServer, *, allow_remote: bool = False) -> None:
     """Run a server until SIGINT or SIGTERM; call it from the main thread.
 
-    The first line on standard output is `listening on http://HOST:PORT`.
+    The first line on standard output is `listening on http://HOST:PORT`. A signal that the process
+    was started with as ignored, as SIGINT in a script's background job, stays ignored.
 
     Args:
         server: the server, not yet started.
@@ -219,7 +220,12 @@ def serve(server: LocalServer, *, allow_remote: bool = False) -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopped.set()
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    previous = {number: signal.signal(number, stop) for number in heard}
     try:
         with server:
             sys.stdout.write(f"listening on {server.endpoint}\n")

@@ -18,7 +18,7 @@ from resumable import Bucket
 from resumable.__main__ import main
 from resumable.server import LocalServer
 from tests.cli.conftest import Run, start
-from tests.support import PART, content, make_file, parts_sent, requests
+from tests.support import PART, content, ignoring, make_file, parts_sent, requests
 
 SMALL_PARTS = ("--part-size", PART)
 
@@ -178,6 +178,21 @@ def test_a_signal_tells_what_is_there_instead_of_parts(
     assert process.returncode == 130
     assert told in err
     assert "Traceback" not in err
+
+
+def test_an_interrupt_that_it_was_started_to_ignore_does_not_stop_it(
+    server: LocalServer, bucket: Bucket, environment: dict[str, str], folder: Path
+) -> None:
+    file = make_file(folder, 3 * PART)
+    server.faults.add({"operation": "UploadPart", "effect": {"gate": "hold"}})
+    with ignoring(signal.SIGINT):
+        process = start("cp", "-j", 1, *SMALL_PARTS, file, "oss://examplebucket/k")
+    server.faults.wait_reached("hold")
+    process.send_signal(signal.SIGINT)
+    server.faults.release("hold")
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert content(bucket, "k") == file.read_bytes()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from resumable.server import LocalServer, serve
+from tests.support import ignoring
 
 from .conftest import ServerProcess
 from .raw import RawClient
@@ -23,6 +24,17 @@ def test_serves_until_a_signal(
     with RawClient(server.port) as client:
         assert client.call("PUT", "/key", b"x").status == 200
         assert server.end(number) == (0, "")
+
+
+def test_a_signal_that_it_was_started_to_ignore_does_not_end_it(
+    launch: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    with ignoring(signal.SIGINT):
+        server = launch(tmp_path)
+    server.process.send_signal(signal.SIGINT)
+    with RawClient(server.port) as client:
+        assert client.call("PUT", "/key", b"x").status == 200
+        assert server.end(signal.SIGTERM) == (0, "")
 
 
 def test_access_keys_are_given_by_option(

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Generic, TypeVar
 
 from resumable.errors import LocalFileError, ResumableError, SlowDownError, TransferCancelledError
@@ -20,6 +21,11 @@ _TICK = 0.1
 _GRACE = 0.6
 _PAUSE_BETWEEN_CUTS = 1.0
 _TASKS_PER_RAISE = 10
+# What a worker that needs one fails with when there is none left: others may do its work.
+_SCARCE = (errno.EMFILE, errno.ENFILE)
+# The last worker waits for descriptors that come free, this long and with these pauses.
+_SCARCITY_PATIENCE = 5.0
+_SCARCITY_PAUSE = 0.1
 
 
 class Throttle:
@@ -68,7 +74,10 @@ class Throttle:
 
 
 class Workers(Generic[_T]):
-    """Threads that work tasks off until all are done or one fails for good.
+    """Threads that process tasks until all are done or one fails for good.
+
+    Where the system gives fewer threads or descriptors than would be needed, fewer workers do the
+    work, down to the calling thread itself.
 
     Args:
         threads: How many at most.
@@ -81,8 +90,9 @@ class Workers(Generic[_T]):
         self._cancellation = cancellation
         self._throttle = throttle
         self._tasks: deque[_T] = deque()
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._running = 0
+        self._staying = 0  # workers that will look for another task
         self._done = threading.Condition()
 
     def run(
@@ -91,16 +101,17 @@ class Workers(Generic[_T]):
         opened: Callable[[], AbstractContextManager[Callable[[_T], None]]],
         tick: Callable[[], None],
     ) -> None:
-        """Work all tasks off.
+        """Process all tasks.
 
-        When one fails, no other is begun, those under way end, and the first error is raised.
-        When `tick` raises, or Ctrl-C comes, those under way are broken off. Where the system does
-        not give as many threads, fewer do the work.
+        When one fails, no other is begun, those under way end, and the first error is raised by
+        this call, whatever its type: also a SystemExit that a callback raised in a worker.
+        When `tick` raises, or Ctrl-C comes, those under way are aborted.
 
         Args:
             tasks: What to do.
             opened: Called by each thread for what it needs; gives the function that does a task.
-            tick: Called ten times a second by the calling thread.
+            tick: Called ten times a second by the calling thread; between two tasks, if that is
+                the only one there is.
         """
         self._tasks.extend(tasks)
         count = min(self._threads, len(self._tasks))
@@ -110,30 +121,34 @@ class Workers(Generic[_T]):
             )
             for number in range(1, count + 1)
         ]
-        self._running = count
+        self._running = self._staying = count
         finished = False
         try:
-            self._start(threads)
-            self._wait(tick)
+            if self._start(threads):
+                self._wait(tick)
+            else:
+                self._running = self._staying = 1
+                self._work(opened, tick)
+                tick()
             finished = True
         finally:
             if not finished:
-                self._break_off(threads)
+                self._abort(threads)
         if self._error is not None:
             raise self._error
 
-    def _start(self, threads: list[threading.Thread]) -> None:
+    def _start(self, threads: list[threading.Thread]) -> bool:
+        """Start the threads, or as many as can be had; whether there is one."""
         for begun, thread in enumerate(threads):
             try:
                 thread.start()
-            except RuntimeError as error:
-                if begun == 0:
-                    none = OSError(errno.EAGAIN, str(error))
-                    raise LocalFileError.of(none, "starting", "a thread") from None
+            except RuntimeError as error:  # too many, or the interpreter is about to exit
                 _log.warning("%d threads instead of %d: %s", begun, len(threads), error)
                 with self._done:
                     self._running -= len(threads) - begun
-                return
+                    self._staying -= len(threads) - begun
+                return begun > 0
+        return True
 
     def _wait(self, tick: Callable[[], None]) -> None:
         while True:
@@ -141,10 +156,12 @@ class Workers(Generic[_T]):
                 # The timeout is also what lets Ctrl-C in.
                 ended = self._done.wait_for(lambda: self._running == 0, timeout=_TICK)
             tick()
+            if self._error is not None and not isinstance(self._error, Exception):
+                raise self._error
             if ended:
                 return
 
-    def _break_off(self, threads: list[threading.Thread]) -> None:
+    def _abort(self, threads: list[threading.Thread]) -> None:
         self._tasks.clear()
         self._cancellation.interrupt()
         self._throttle.wake()
@@ -153,38 +170,97 @@ class Workers(Generic[_T]):
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _work(self, opened: Callable[[], AbstractContextManager[Callable[[_T], None]]]) -> None:
-        try:
-            with opened() as do:
-                while self._one(do):
-                    continue
-        except Exception as error:  # noqa: BLE001 - raised again by the calling thread
-            self._fail(error)
-        finally:
-            with self._done:
-                self._running -= 1
-                self._done.notify_all()
+    def _work(
+        self,
+        opened: Callable[[], AbstractContextManager[Callable[[_T], None]]],
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        with _Ending(self._fail):
+            try:
+                with opened() as do:
+                    while self._one(do):
+                        between()
+            finally:
+                with self._done:
+                    self._running -= 1
+                    self._done.notify_all()
 
     def _one(self, do: Callable[[_T], None]) -> bool:
+        """Do the next task; whether this worker is to do another one."""
         self._throttle.enter(lambda: self._cancellation.is_set)
         succeeded = False
         try:
             self._cancellation.check()
-            try:
+            with self._done:
+                if not self._tasks:
+                    self._staying -= 1
+                    return False
                 task = self._tasks.popleft()
-            except IndexError:
+            if not self._do_with_what_is_there(do, task):
                 return False
-            do(task)
             succeeded = True
         finally:
             self._throttle.leave(succeeded=succeeded)
         return True
 
-    def _fail(self, error: Exception) -> None:
+    def _do_with_what_is_there(self, do: Callable[[_T], None], task: _T) -> bool:
+        """Do a task, or leave it to the others for want of a descriptor; whether it is done."""
+        deadline = time.monotonic() + _SCARCITY_PATIENCE
+        while True:
+            try:
+                do(task)
+            except LocalFileError as error:
+                if error.errno not in _SCARCE:
+                    raise
+                if self._leave_to_others(task):
+                    _log.warning("one worker fewer: %s", error)
+                    return False
+                if time.monotonic() >= deadline:
+                    raise
+                self._cancellation.sleep(_SCARCITY_PAUSE)
+            else:
+                return True
+
+    def _leave_to_others(self, task: _T) -> bool:
+        """Put a task back, if there is another worker that will find it."""
+        with self._done:
+            if self._staying <= 1:
+                return False
+            self._staying -= 1
+            self._tasks.appendleft(task)
+        return True
+
+    def _fail(self, error: BaseException) -> None:
         with self._done:
             # That others were stopped is a consequence of the first error, not news.
             if self._error is None or isinstance(self._error, TransferCancelledError):
                 self._error = error
         self._tasks.clear()
         self._cancellation.cancel()
+        if not isinstance(error, Exception):
+            self._cancellation.interrupt()
         self._throttle.wake()
+
+
+class _Ending:
+    """Notes what ended a worker, whatever it is, so that the calling thread raises it.
+
+    Args:
+        note: Called with it.
+    """
+
+    def __init__(self, note: Callable[[BaseException], None]) -> None:
+        self._note = note
+
+    def __enter__(self) -> None:
+        """Nothing has ended yet."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if error is not None:
+            self._note(error)
+        return True

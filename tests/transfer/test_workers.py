@@ -1,11 +1,14 @@
 """The workers by themselves: how many work at once, and threads that cannot be had."""
 
+import errno
+import os
 import threading
+import time
 from contextlib import nullcontext
 
 import pytest
 
-from resumable import LocalFileError, SlowDownError
+from resumable import LocalFileError, SlowDownError, TransferCancelledError
 from resumable.oss.cancellation import Cancellation
 from resumable.transfer.workers import Throttle, Workers
 
@@ -78,7 +81,107 @@ def test_fewer_threads_do_the_work_where_no_more_can_be_had(
     assert run(5) == [("resumable-1", task) for task in range(5)]
 
 
-def test_where_no_thread_can_be_had_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_thread_can_be_had_the_calling_thread_does_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     no_thread_from(1, monkeypatch)
-    with pytest.raises(LocalFileError, match="starting 'a thread' failed: can't start new thread"):
-        run(5)
+    me = threading.current_thread().name
+    assert run(5) == [(me, task) for task in range(5)]
+
+
+def test_the_calling_thread_ticks_between_two_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_thread_from(1, monkeypatch)
+    done: list[int] = []
+    workers: Workers[int] = Workers(3, Cancellation(), Throttle(3))
+
+    def tick() -> None:
+        if len(done) == 2:
+            raise TransferCancelledError("enough")
+
+    with pytest.raises(TransferCancelledError, match="enough"):
+        workers.run(range(5), lambda: nullcontext(done.append), tick)
+    assert done == [0, 1]
+
+
+class Abrupt(BaseException):
+    """Not to be caught by an `except Exception`."""
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, Abrupt, ValueError])
+def test_whatever_ends_a_worker_is_raised_by_the_caller(
+    monkeypatch: pytest.MonkeyPatch, kind: type[BaseException], threads: int
+) -> None:
+    no_thread_from(threads + 1, monkeypatch)
+    workers: Workers[int] = Workers(3, Cancellation(), Throttle(3))
+
+    def do(task: int) -> None:
+        if task == 1:
+            raise kind("enough")
+
+    with pytest.raises(kind, match="enough"):
+        workers.run(range(3), lambda: nullcontext(do), lambda: None)
+
+
+def test_an_abrupt_end_does_not_wait_for_the_others() -> None:
+    workers: Workers[int] = Workers(2, Cancellation(), Throttle(2))
+    both, never = threading.Barrier(2), threading.Event()
+
+    def do(task: int) -> None:
+        both.wait(10)
+        if task == 1:
+            raise Abrupt("enough")
+        never.wait(60)
+
+    began = time.monotonic()
+    with pytest.raises(Abrupt):
+        workers.run(range(2), lambda: nullcontext(do), lambda: None)
+    assert time.monotonic() - began < 1
+    never.set()
+
+
+def scarce(number: int) -> LocalFileError:
+    return LocalFileError.of(OSError(number, os.strerror(number)), "opening", "a socket")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("enough_for", [1, 2, 7])
+def test_with_too_few_descriptors_fewer_workers_do_all_tasks(number: int, enough_for: int) -> None:
+    workers: Workers[int] = Workers(8, Cancellation(), Throttle(8))
+    descriptors, lock = [None] * enough_for, threading.Lock()
+    mine = threading.local()
+    done: list[int] = []
+
+    def do(task: int) -> None:
+        with lock:
+            if not hasattr(mine, "descriptor"):
+                if not descriptors:
+                    raise scarce(number)
+                mine.descriptor = descriptors.pop()
+        done.append(task)
+
+    workers.run(range(100), lambda: nullcontext(do), lambda: None)
+    assert sorted(done) == list(range(100))
+
+
+def test_the_last_worker_waits_for_a_descriptor() -> None:
+    workers: Workers[int] = Workers(1, Cancellation(), Throttle(1))
+    tries: list[int] = []
+
+    def do(task: int) -> None:
+        tries.append(task)
+        if len(tries) < 3:
+            raise scarce(errno.EMFILE)
+
+    workers.run([7], lambda: nullcontext(do), lambda: None)
+    assert tries == [7, 7, 7]
+
+
+def test_a_local_error_of_another_kind_ends_all() -> None:
+    workers: Workers[int] = Workers(4, Cancellation(), Throttle(4))
+
+    def do(_: int) -> None:
+        raise scarce(errno.EIO)
+
+    with pytest.raises(LocalFileError):
+        workers.run(range(10), lambda: nullcontext(do), lambda: None)

@@ -12,6 +12,7 @@ from resumable import Bucket
 from resumable.server import LocalServer
 from tests.cli.conftest import start
 from tests.cli.unfinished import begin
+from tests.support import PART, content, make_file
 
 UPLOADS = [sys.executable, "-m", "resumable", "uploads", "oss://examplebucket"]
 
@@ -79,6 +80,57 @@ def test_no_output_at_all_is_no_failure(environment: dict[str, str], bucket: Buc
         check=False,
     )
     assert (process.returncode, process.stderr) == (0, b"")
+
+
+ALL_CLOSINGS = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
+
+
+def closed(closing: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command with some of its standard streams closed."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {closing}', "sh", *UPLOADS[:3], *arguments],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("closing", ALL_CLOSINGS)
+@pytest.mark.parametrize("options", [(), ("-q",), ("--json",)], ids=str)
+def test_a_file_is_uploaded_with_standard_streams_closed(
+    environment: dict[str, str],
+    bucket: Bucket,
+    folder: Path,
+    closing: str,
+    options: tuple[str, ...],
+) -> None:
+    file = make_file(folder, 3 * PART)
+    to = "oss://examplebucket/k"
+    process = closed(closing, "-v", "cp", *options, "--part-size", "100KB", str(file), to)
+    assert process.returncode == 0
+    assert content(bucket, "k") == file.read_bytes()
+
+
+@pytest.mark.parametrize("closing", ALL_CLOSINGS)
+def test_failures_keep_their_exit_codes_with_standard_streams_closed(
+    environment: dict[str, str], folder: Path, closing: str
+) -> None:
+    assert closed(closing, "cp", str(folder / "absent"), "oss://examplebucket/k").returncode == 2
+    assert closed(closing, "abort", str(folder / "absent")).returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_log_lines_that_cannot_be_written_do_not_make_an_upload_fail(
+    environment: dict[str, str], bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, 3 * PART)
+    command = [*UPLOADS[:3], "-v", "cp", "--part-size", "100KB", str(file)]
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.run(
+            [*command, "oss://examplebucket/k"], stderr=full, timeout=60, check=False
+        )
+    assert process.returncode == 0
+    assert content(bucket, "k") == file.read_bytes()
 
 
 def test_what_the_terminal_cannot_show_is_escaped(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from resumable import Bucket
+from resumable import AccessDeniedError, Bucket
+from resumable.server import LocalServer
 from tests.support import content, make_file
 
 from .steps import KEY, SIZE, beside, open_uploads, upload
@@ -40,3 +41,20 @@ def test_upload_does_with_as_many_threads_as_there_are(
     assert content(bucket, KEY) == file.read_bytes()
     assert open_uploads(bucket) == []
     assert beside(file) == set()
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_upload_that_fails_where_no_thread_can_be_had_is_aborted(
+    server: LocalServer,
+    bucket: Bucket,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+) -> None:
+    file = make_file(folder, SIZE)
+    refused = {"status": 403, "code": "AccessDenied"}
+    server.faults.add({"operation": "UploadPart", "effect": refused, "times": 100})
+    give_threads(count, monkeypatch)
+    with pytest.raises(AccessDeniedError):
+        upload(bucket, file, thread_num=2, enable_checkpoint=False)
+    assert open_uploads(bucket) == []

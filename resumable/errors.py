@@ -14,6 +14,8 @@
     ├── TransferCancelledError              the caller asked to stop
     ├── NetworkError                        no answer
     │   ├── ConnectionFailedError           the connection was refused, lost or never made
+    │   │   └── ProxyError                  the proxy is down, or refused the connection
+    │   │       └── ProxyAuthenticationError    407: the proxy wants a user and a password
     │   └── RequestTimeoutError             the server took too long
     ├── ProtocolError                       the answer is not one OSS gives
     ├── IntegrityError                      the server holds other bytes than were read here
@@ -169,6 +171,23 @@ class NetworkError(ResumableError):
 
 class ConnectionFailedError(NetworkError):
     """The connection was refused, could not be made, or was lost."""
+
+
+class ProxyError(ConnectionFailedError):
+    """The proxy cannot be reached, or does not connect to the server.
+
+    Attributes:
+        status: The HTTP status that the proxy answered with, or 0.
+    """
+
+    status: int = 0
+
+
+class ProxyAuthenticationError(ProxyError):
+    """407, or a refused SOCKS login: the proxy wants another user and password, or some at all."""
+
+    fault: Fault = "caller"
+    retryable = False
 
 
 class RequestTimeoutError(NetworkError):

@@ -82,10 +82,10 @@ def _watch_requests(tell: Callable[[str], object]) -> None:
 
     def connect_watched(self: connections.Connection) -> None:
         origin = getattr(_under_way, "origin", None)  # none where a test makes a connection
-        if origin and (self.host, self.port) != (
-            origin.hostname,
-            origin.port or PORTS[origin.scheme],
-        ):
+        meant = origin and (origin.hostname, origin.port or PORTS[origin.scheme])
+        if self.proxy is not None:
+            meant = self.proxy.host, self.proxy.port
+        if origin and (self.host, self.port) != meant:
             tell(f"a connection to {self.host}:{self.port} for a request to {origin.geturl()}")
         connect(self)
 

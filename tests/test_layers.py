@@ -62,10 +62,20 @@ LAYERS: Mapping[str, Layer] = {
     ),
     # Beside it only the transport knows requests: for the errors that come up from it.
     "oss.adapter": Layer(
-        ours=words("oss"),
+        ours=words("oss errors"),
         others=words("requests urllib3"),
-        stdlib=words("queue socket ssl threading typing weakref"),
+        stdlib=words("collections.abc queue socket ssl threading typing weakref"),
     ),
+    # Names are looked up in one place, and one module of an extra is known to another.
+    "oss.addresses": Layer(
+        ours=words(""), stdlib=words("collections.abc ipaddress itertools socket time")
+    ),
+    "oss.connecting": Layer(
+        ours=words("oss"),
+        others=words("urllib3"),
+        stdlib=words("collections.abc contextlib socket"),
+    ),
+    "oss.socks": Layer(ours=words("oss"), others=words("socks urllib3"), stdlib=words("typing")),
     "oss.connections": Layer(
         ours=words("oss errors"),
         others=words("requests urllib3"),

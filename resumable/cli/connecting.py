@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 import click
 
 import resumable
+from resumable.cli.parameters import PROXY
 
 _T = TypeVar("_T")
 
@@ -37,24 +38,40 @@ def _placed(command: Callable[..., _T]) -> Callable[..., _T]:
     return command
 
 
+def _carried(command: Callable[..., _T]) -> Callable[..., _T]:
+    """The options that say how requests are signed, sent and tried again."""
+    choose = (
+        click.option(
+            "--signature",
+            type=click.Choice(["v1", "v4"]),
+            help="Signature version. Default: v4 where the region is known.",
+        ),
+        click.option(
+            "--tries",
+            type=click.IntRange(min=1),
+            default=resumable.RetryPolicy().attempts,
+            show_default=True,
+            help="How often to try a request that may succeed later.",
+        ),
+        click.option(
+            "--proxy",
+            type=PROXY,
+            help="Such as http://host:3128 or socks5h://host:1080, or none for no proxy. "
+            "Default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
+        ),
+    )
+    for option in reversed(choose):
+        command = option(command)
+    return command
+
+
 def connected(command: Callable[..., _T]) -> Callable[..., _T]:
     """Give a command these options; it gets `connect`, which makes a bucket of a name."""
 
     @_placed
-    @click.option(
-        "--signature",
-        type=click.Choice(["v1", "v4"]),
-        help="Signature version. Default: v4 where the region is known.",
-    )
-    @click.option(
-        "--tries",
-        type=click.IntRange(min=1),
-        default=resumable.RetryPolicy().attempts,
-        show_default=True,
-        help="How often to try a request that may succeed later.",
-    )
+    @_carried
     @functools.wraps(command)
-    def with_connection(
+    def with_connection(  # noqa: PLR0913 - click gives each option by its name
         *,
         endpoint: str | None,
         region: str | None,
@@ -62,6 +79,7 @@ def connected(command: Callable[..., _T]) -> Callable[..., _T]:
         accelerate: bool,
         signature: Literal["v1", "v4"] | None,
         tries: int,
+        proxy: str | Literal[False] | None,
         **arguments: object,
     ) -> _T:
         _at_most_one({"--endpoint": endpoint, "--internal": internal, "--accelerate": accelerate})
@@ -75,6 +93,7 @@ def connected(command: Callable[..., _T]) -> Callable[..., _T]:
                 accelerate=accelerate,
                 signature_version=signature,
                 retry=resumable.RetryPolicy(attempts=tries),
+                proxy=proxy,
             )
 
         return command(connect=connect, **arguments)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import click
 
@@ -104,6 +104,10 @@ def known(name: str, values: Sequence[str], header: str) -> Text[str]:
     return Text(name, read)
 
 
+def _read_proxy(text: str) -> str | Literal[False]:
+    return False if text.lower() == "none" else text  # the library refuses what is no proxy
+
+
 def _read_access_key(text: str) -> tuple[str, str]:
     key_id, _, secret = text.partition(":")
     if not key_id or not secret:
@@ -114,6 +118,7 @@ def _read_access_key(text: str) -> tuple[str, str]:
 ADDRESS = Text("oss://BUCKET/KEY", _read_address)
 HEADER = Text("NAME:VALUE", _read_header)
 ACCESS_KEY = Text("ID:SECRET", _read_access_key)
+PROXY = Text("URL|none", _read_proxy)
 PAIR = Text("NAME=VALUE", _read_pair)
 UPLOAD_ID = Text("ID", _read_upload_id)
 PART_SIZE = Text("SIZE", _read_part_size)

@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -16,6 +17,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util.connection import is_connection_dropped
 
+from resumable.errors import InvalidArgumentError
 from resumable.oss.connections import LONGEST_WAIT, Connection, Exchange, TlsConnection, current
 from resumable.oss.messages import WireRequest
 from resumable.oss.proxies import Proxy
@@ -62,17 +64,19 @@ def _close_dropped() -> bool:
 watchdog.tidy = _close_dropped
 
 
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = Connection
-    QueueCls = _Idle
+def _pools_of(plain: Any, over_tls: Any) -> dict[str, Any]:
+    class Pool(urllib3.HTTPConnectionPool):
+        ConnectionCls = plain
+        QueueCls = _Idle
+
+    class TlsPool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = over_tls
+        QueueCls = _Idle
+
+    return {"http": Pool, "https": TlsPool}
 
 
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = TlsConnection
-    QueueCls = _Idle
-
-
-_POOLS = {"http": _Pool, "https": _TlsPool}
+_POOLS = _pools_of(Connection, TlsConnection)
 
 
 class Adapter(HTTPAdapter):
@@ -81,12 +85,16 @@ class Adapter(HTTPAdapter):
     Args:
         context: For TLS connections; it knows which authorities to trust.
         proxy: What all requests go through.
+
+    Raises:
+        InvalidArgumentError: it is a SOCKS proxy, and PySocks is not installed.
     """
 
     def __init__(self, context: ssl.SSLContext, proxy: Proxy | None) -> None:
         self._context = context
         self._proxy = proxy
         self._proxies = {} if proxy is None else dict.fromkeys(("http", "https"), proxy.url)
+        self._socks = _socks() if proxy is not None and proxy.is_socks else None
         self._pools: dict[str, Any] = {}
         super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
 
@@ -121,14 +129,15 @@ class Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         if proxy not in self.proxy_manager:
-            made = super().proxy_manager_for(
-                proxy,
-                ssl_context=self._context,
-                proxy_ssl_context=self._context,
-                socket_options=_SOCKET_OPTIONS,
-                **options,
-            )
-            made.pool_classes_by_scheme = _POOLS
+            options |= {"ssl_context": self._context, "socket_options": _SOCKET_OPTIONS}
+            if self._socks is not None:
+                manager_for, pools = self._socks
+                made = manager_for(self._proxy, maxsize=_POOL_SIZE, **options)
+                self.proxy_manager[proxy] = made
+            else:
+                options["proxy_ssl_context"] = self._context
+                made, pools = super().proxy_manager_for(proxy, **options), _POOLS
+            made.pool_classes_by_scheme = pools
         return self.proxy_manager[proxy]
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
@@ -155,7 +164,8 @@ class Adapter(HTTPAdapter):
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
         wire: WireRequest = current.exchange.request
-        is_forwarded = self._proxy is not None and wire.origin.startswith("http:")
+        is_direct = self._proxy is None or self._proxy.is_socks
+        is_forwarded = not is_direct and wire.origin.startswith("http:")
         return wire.origin + wire.target if is_forwarded else wire.target
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
@@ -166,3 +176,21 @@ class Adapter(HTTPAdapter):
     def close(self) -> None:
         self._pools.clear()
         super().close()
+
+
+def _socks() -> tuple[Callable[..., urllib3.PoolManager], dict[str, Any]]:
+    """What makes a pool manager for a SOCKS proxy, and its pools."""
+    try:
+        from resumable.oss.socks import (  # noqa: PLC0415 - only who uses SOCKS has it installed
+            SocksConnection,
+            SocksTlsConnection,
+            socks_manager,
+        )
+    except ImportError:
+        pass
+    else:
+        return socks_manager, _pools_of(SocksConnection, SocksTlsConnection)
+    raise InvalidArgumentError(
+        "a SOCKS proxy needs PySocks, which is not installed",
+        advice="Install it: pip install 'oss-resumable[socks]'",
+    )

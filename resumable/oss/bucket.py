@@ -1,7 +1,8 @@
 """`Bucket`: one method for each REST call, and iterators that page by themselves."""
 
+import os
 import threading
-from typing import Self
+from typing import Literal, Self
 
 from resumable.errors import InvalidArgumentError
 from resumable.oss.client import Client, Controls, Target
@@ -9,6 +10,7 @@ from resumable.oss.credentials import Credentials, CredentialsProvider
 from resumable.oss.endpoint import Acceleration, Style, check_bucket_name
 from resumable.oss.multipart import MultipartCalls
 from resumable.oss.objects import ObjectCalls
+from resumable.oss.proxies import find_proxy, read_proxy
 from resumable.oss.retry import RetryPolicy
 from resumable.oss.settings import Wishes, settle
 from resumable.oss.signing import SignatureVersion
@@ -43,9 +45,12 @@ class Bucket(MultipartCalls, ObjectCalls):
         connect_timeout: Seconds to wait for a connection.
         timeout: Seconds without a byte moving before a request fails.
         ca_bundle: Path of a PEM file of authorities to trust instead of the usual ones.
+        proxy: A URL such as `http://user:password@host:3128` or `socks5h://host:1080`, used for
+            every host; False to use none. Default: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
+            `NO_PROXY`, never for this machine.
 
     Raises:
-        InvalidArgumentError: the name, the endpoint or the signature cannot be used.
+        InvalidArgumentError: the name, the endpoint, the signature or the proxy cannot be used.
         CredentialsError: there is no access key.
     """
 
@@ -64,7 +69,9 @@ class Bucket(MultipartCalls, ObjectCalls):
         connect_timeout: float = 10.0,
         timeout: float = 60.0,
         ca_bundle: str | None = None,
+        proxy: str | Literal[False] | None = None,
     ) -> None:
+        route, proxy = read_proxy(proxy), None  # a password is in no frame from here on
         check_bucket_name(name)
         if not all(_is_patience(seconds) for seconds in (connect_timeout, timeout)):
             raise InvalidArgumentError("connect_timeout and timeout are seconds, more than 0")
@@ -76,11 +83,13 @@ class Bucket(MultipartCalls, ObjectCalls):
                 advice="Give region= or set OSS_REGION",
             )
         target = Target(name, found.endpoint, found.region, version)
+        chosen = find_proxy(found.endpoint.origin(name), route, os.environ)
         transport = RequestsTransport(
             connect_timeout,
             timeout,
-            tls=found.endpoint.scheme == "https",
+            tls="https" in (found.endpoint.scheme, chosen and chosen.scheme),
             ca_bundle=ca_bundle,
+            proxy=chosen,
         )
         self._client = Client(target, found.keys, transport, retry or RetryPolicy())
         self._controls = Controls()

@@ -19,6 +19,7 @@ import urllib3
 from requests.structures import CaseInsensitiveDict
 
 from resumable.errors import ResumableError, SourceChangedError
+from resumable.oss.connecting import ResolvingConnection
 from resumable.oss.messages import Block, Payload, StoredBlock, WireRequest
 from resumable.oss.watchdog import watchdog
 
@@ -82,11 +83,11 @@ class Exchange:
         self._lock = threading.Lock()
         self._socket: Any = None
 
-    def attach(self, sock: object) -> None:
+    def attach(self, sock: object, *, is_connected: bool = True) -> None:
         """Note the socket of the request; raise ConnectionAbortedError if it was aborted."""
         with self._lock:
             self._socket = sock
-            self.is_connected = True
+            self.is_connected = is_connected
         self.check()
 
     def check(self) -> None:
@@ -156,16 +157,21 @@ class _Hidden(CaseInsensitiveDict[Any]):
         return _Hidden(self.items())
 
 
-class Connection(urllib3.connection.HTTPConnection):
+class Connection(ResolvingConnection):
     """A connection that sends what was signed, and notices an answer while it sends."""
 
     _carried = 0
     _held = b""
     _ignores_input = False
+    _is_connecting = False
 
     def connect(self) -> None:
-        self._carried, self._held = 0, b""
-        super().connect()
+        self._carried, self._held, self._is_connecting = 0, b"", True
+        try:
+            with current.exchange.deadline():
+                super().connect()
+        finally:
+            self._is_connecting = False
 
     def request(  # type: ignore[override]  # as urllib3 has it, not http.client
         self,
@@ -194,6 +200,8 @@ class Connection(urllib3.connection.HTTPConnection):
                 raise
 
     def send(self, data: Any) -> None:
+        if self._is_connecting:  # CONNECT, whose answer may not come
+            current.exchange.attach(self.sock, is_connected=False)
         if not isinstance(self.sock, socket.socket):  # TLS within TLS, through an https proxy
             view = memoryview(_read(data) if isinstance(data, StoredBlock) else data)
             for start in range(0, len(view), _AT_ONCE):
@@ -331,6 +339,16 @@ class _Readable:
 
 class TlsConnection(Connection, urllib3.connection.HTTPSConnection):
     """The same over TLS."""
+
+    @contextmanager
+    def verifying(self, host: str) -> Iterator[None]:
+        before = self.server_hostname
+        if self.proxy is None:  # else it is the proxy that is connected to
+            self.server_hostname = before or host
+        try:
+            yield
+        finally:
+            self.server_hostname = before
 
     @property
     def is_connected(self) -> bool:

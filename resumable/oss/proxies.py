@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from resumable.errors import InvalidArgumentError
 from resumable.oss.endpoint import DEFAULT_PORTS
 
-PROXY_ARGUMENT = "proxy="
+PROXY_ARGUMENT = "proxy= or --proxy"
 _DEFAULT_PORTS = {**DEFAULT_PORTS, "socks5": 1080, "socks5h": 1080}
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -63,7 +63,7 @@ class Proxy:
         host: Its name or address, without brackets.
         port: Its port.
         login: User and password, if it wants them.
-        setting: Where it was given: `proxy=`, or the name of a variable.
+        setting: Where it was given: as an argument, or the name of a variable.
     """
 
     scheme: str
@@ -191,6 +191,8 @@ def _parsed(text: str, setting: str) -> Proxy | str:
     is_more = url.path not in ("", "/") or url.query or url.fragment
     if url.scheme not in _DEFAULT_PORTS or not host or is_more or port == 0:
         return _FORM
+    if ":" in host and url.scheme.startswith("socks"):
+        return "is a SOCKS proxy by its IPv6 address; name it by a host name or an IPv4 address"
     try:
         user = unquote(url.username or "", errors="strict")
         password = unquote(url.password or "", errors="strict")

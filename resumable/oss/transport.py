@@ -30,6 +30,7 @@ from resumable.oss.adapter import Adapter
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.connections import PATIENCE, BodyFailedError, Exchange
 from resumable.oss.endpoint import DEFAULT_PORTS
+from resumable.oss.intermediaries import foreign_answer, proxy_failure
 from resumable.oss.messages import REQUEST_ID, Answer, WireRequest
 from resumable.oss.proxies import Proxy
 
@@ -143,6 +144,8 @@ class RequestsTransport:
         else:
             self._context = _usual_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._proxy = proxy
+        if proxy is not None:
+            _log.info("requests go through the proxy %s, given by %s", proxy, proxy.setting)
         self._made = os.getpid(), Adapter(self._context, proxy)
 
     def _adapter(self) -> Adapter:
@@ -169,6 +172,8 @@ class RequestsTransport:
             raw = self._start(exchange, cancellation)
             try:
                 answer = _Incoming(raw, exchange, cancellation)
+                if foreign := foreign_answer(request, answer, self._proxy):
+                    raise foreign
                 _log.debug(
                     "%s %s%s: %d, request id %s",
                     request.method,
@@ -265,8 +270,11 @@ def translate_error(
     url = urlsplit(exchange.request.origin)
     host, port = url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    through = "" if proxy is None else f" through the proxy {proxy.url}"
-    translated = _translated(causes, exchange, place + through)
+    failure_of_proxy = None
+    if proxy is not None:
+        failure_of_proxy = proxy_failure(causes, proxy, place, _reason(causes))
+        place += f" through the proxy {proxy.url}"
+    translated = failure_of_proxy or _translated(causes, exchange, place)
     translated.host, translated.port = host, port
     translated.proxy = "" if proxy is None else proxy.url
     return translated

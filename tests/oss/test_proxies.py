@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from requests.utils import get_environ_proxies, select_proxy, should_bypass_proxies
 
 from resumable.errors import InvalidArgumentError
-from resumable.oss.proxies import Proxy, ProxyLogin, bypasses, find_proxy, read_proxy
+from resumable.oss.proxies import (
+    PROXY_ARGUMENT,
+    Proxy,
+    ProxyLogin,
+    bypasses,
+    find_proxy,
+    read_proxy,
+)
 from tests.oss.conftest import Serve
 from tests.oss.rawserver import answer, answering
 
@@ -97,7 +104,7 @@ def test_an_argument_comes_before_the_environment(origin: str) -> None:
     environ = {"ALL_PROXY": A, "https_proxy": A, "NO_PROXY": "*"}
     found = find_proxy(origin, B, environ)
     assert found is not None
-    assert (found.url, found.setting) == (B, "proxy=")
+    assert (found.url, found.setting) == (B, PROXY_ARGUMENT)
     assert find_proxy(origin, False, environ) is None
 
 
@@ -284,6 +291,7 @@ WRONG: dict[str, object] = {
     "a lone surrogate": f"http://me:{SECRET}\udcff@p.test:1",
     "too long for SOCKS": f"socks5h://me:{SECRET}{'x' * 255}@p.test:1",
     "SOCKS without a user": f"socks5://:{SECRET}@p.test:1",
+    "SOCKS by an IPv6 address": f"socks5h://me:{SECRET}@[::1]:1080",
     "True": True,
     "a dict": {"https": f"http://me:{SECRET}@p.test:1"},
     "bytes": f"http://me:{SECRET}@p.test:1".encode(),

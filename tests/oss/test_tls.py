@@ -297,7 +297,9 @@ def test_what_follows_an_answer_unasked_is_not_the_next_one(
 def test_download_that_is_cut_off_is_not_taken_for_whole(serve: Serve, tls: ssl.SSLContext) -> None:
     def cuts_off(peer: Peer) -> None:
         peer.request()
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf of it")
+        peer.send(
+            b"HTTP/1.1 200 OK\r\nx-oss-request-id: REQ\r\nContent-Length: 99\r\n\r\nhalf of it"
+        )
 
     bucket = bucket_at(serve(cuts_off, tls).endpoint, TRUSTED)
     with bucket, bucket.get_object("k") as body, pytest.raises(ConnectionFailedError):

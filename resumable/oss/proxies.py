@@ -191,14 +191,16 @@ def _parsed(text: str, setting: str) -> Proxy | str:
     is_more = url.path not in ("", "/") or url.query or url.fragment
     if url.scheme not in _DEFAULT_PORTS or not host or is_more or port == 0:
         return _FORM
-    if ":" in host and url.scheme.startswith("socks"):
-        return "is a SOCKS proxy by its IPv6 address; name it by a host name or an IPv4 address"
     try:
         user = unquote(url.username or "", errors="strict")
         password = unquote(url.password or "", errors="strict")
     except UnicodeDecodeError:
         return "has a user or password that is not percent-encoded UTF-8"
-    if wrong := _unusable_login(user, password, url.scheme):
+    if ":" in host and url.scheme.startswith("socks"):
+        wrong = "is a SOCKS proxy by its IPv6 address; name it by a host name or an IPv4 address"
+    else:
+        wrong = _unusable_login(user, password, url.scheme)
+    if wrong:
         return wrong
     login = ProxyLogin(user, password) if user or password else None
     return Proxy(url.scheme, host, port or _DEFAULT_PORTS[url.scheme], login, setting)

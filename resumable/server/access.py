@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DEFAULT_ACCESS_KEY_ID = "localkey"
+DEFAULT_REGION = "cn-hangzhou"
 DEFAULT_ACCESS_KEY_SECRET = "localsecret"  # noqa: S105 - published on purpose, it guards nothing
 
 
@@ -32,3 +33,18 @@ def normalise_access_keys(keys: Mapping[str, str | AccessKey] | None) -> dict[st
         key_id: value if isinstance(value, AccessKey) else AccessKey(value)
         for key_id, value in keys.items()
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may sign requests, and for what.
+
+    Attributes:
+        keys: By access key id.
+        region: The one that a V4 signature has to be for.
+        domains: Host names of the server, below which buckets are host names.
+    """
+
+    keys: Mapping[str, AccessKey]
+    region: str = DEFAULT_REGION
+    domains: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ _BODILESS = frozenset({204, 304})
 def error_answer(error: OssError, request: Request) -> Answer:
     """Return the answer that tells a refusal."""
     document = xml.error_document(error, request.request_id, request.host)
-    return _with_document(Answer(error.status, code=error.code), document, error.refusal.ec)
+    return _with_document(Answer(error.status, code=error.code), document, error.ec)
 
 
 def made_up_answer(effect: AnswerInstead, request: Request) -> Answer:

@@ -98,9 +98,10 @@ REFUSALS: Mapping[str, Refusal] = {
 class OssError(Exception):
     """A request the service refuses; becomes the error document of the answer."""
 
-    def __init__(self, code: str, message: str = "", **details: str) -> None:
+    def __init__(self, code: str, message: str = "", *, ec: str = "", **details: str) -> None:
         self.code = code
         self.refusal = REFUSALS[code]
+        self.ec = ec or self.refusal.ec
         self.message = message or self.refusal.message
         self.details = details
         super().__init__(f"{code}: {self.message}")

@@ -78,6 +78,7 @@ class Request:
     request_id: str
     host: str = ""
     client_ip: str = ""
+    region: str = ""
 
     @property
     def bucket(self) -> str:

@@ -155,7 +155,7 @@ def put_bucket(request: Request, store: Store) -> Answer:
 def get_bucket_location(request: Request, store: Store) -> Answer:
     """Tell where a bucket is."""
     store.check_bucket(request.bucket)
-    body = xml.document("LocationConstraint", ["oss-cn-local"])
+    body = xml.document("LocationConstraint", [f"oss-{request.region}"])
     return Answer(headers={"Content-Type": "application/xml"}, body=body)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import unquote_to_bytes
 
 from resumable.server.errors import OssError
@@ -50,17 +50,43 @@ OPERATION_NAMES = frozenset(
 
 
 def parse_target(raw: str, host: str) -> Target:
-    """Return what a request is about.
-
-    The path is decoded exactly once and never normalised.
+    """Return what a request is about, as far as its target and its host tell.
 
     Raises:
         OssError: when the target is no path, or names no possible bucket or key.
     """
+    return read_target(raw, host)[0]
+
+
+def read_target(raw: str, host: str, domains: Collection[str] = ()) -> list[Target]:
+    """Return what a request may be about, the likeliest first.
+
+    `name.example/path` is the key `path` of a bucket `name`, or a bucket `path` of a server of
+    that name. The path is decoded exactly once and never normalised.
+
+    Args:
+        raw: The target of the request.
+        host: Its Host header.
+        domains: Names that are the server's own.
+
+    Raises:
+        OssError: when the target is no path, or no reading names a possible bucket and key.
+    """
     if not raw.startswith("/"):
         raise OssError("InvalidArgument", "The request target must be a path.")
     path, _, query = raw[1:].partition("?")
-    bucket = _bucket_of_host(host)
+    found, refusals = [], []
+    for bucket in _buckets_of_host(host, domains):
+        try:
+            found.append(_target(bucket, path, query))
+        except OssError as refusal:
+            refusals.append(refusal)
+    if not found:
+        raise refusals[0]
+    return found
+
+
+def _target(bucket: str | None, path: str, query: str) -> Target:
     if bucket is None:
         bucket, _, path = path.partition("/")
         bucket = _decode(bucket)
@@ -91,15 +117,25 @@ def is_bucket_name(text: str) -> bool:
     return _BUCKET_NAME.fullmatch(text) is not None
 
 
-def _bucket_of_host(host: str) -> str | None:
-    name = host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]
-    if not name or name == "localhost":
-        return None
+def _buckets_of_host(host: str, domains: Collection[str]) -> tuple[str | None, ...]:
+    """The bucket that the host may name, or None where the path may name it."""
+    name = (host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]).lower().rstrip(".")
+    if not name or name == "localhost" or name in domains or _is_address(name):
+        return (None,)
+    for domain in domains:
+        if name.endswith(f".{domain}"):
+            return (name.removesuffix(f".{domain}"),)
+    first, dot, _ = name.partition(".")
+    # A bucket stands before the name of a server: a name without a dot is likely a server's.
+    return (first, None) if dot else (None, first)
+
+
+def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return name.partition(".")[0]
-    return None
+        return False
+    return True
 
 
 def _check_key(key: str) -> None:

@@ -9,17 +9,23 @@ import socket
 import sys
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from resumable.server.access import AccessKey, normalise_access_keys
+from resumable.server.access import (
+    DEFAULT_REGION,
+    Access,
+    AccessKey,
+    normalise_access_keys,
+)
 from resumable.server.callback_sender import CallbackSender
 from resumable.server.faults import Faults
 from resumable.server.log import ExchangeLog
 from resumable.server.routes import is_bucket_name
 from resumable.server.service import Service
 from resumable.server.store import Store
-from resumable.server.wire import Connection
+from resumable.server.wire import Connection, turn_away
 
 _JOIN_SECONDS = 5.0
 
@@ -50,16 +56,25 @@ class LocalServer:
         read_timeout: float = 60.0,
         callback_timeout: float = 5.0,
         remote_callbacks: bool = False,
+        region: str = DEFAULT_REGION,
+        domains: Collection[str] = (),
+        max_connections: int = 1000,
     ) -> None:
         if wrong := [name for name in buckets or () if not is_bucket_name(name)]:
             raise ValueError(f"no bucket can be called {wrong[0]!r}")
+        if not 0 <= port <= 65535:
+            raise ValueError(f"no port can be {port}: 0 to 65535")
+        if max_connections < 1:
+            raise ValueError(f"max_connections must be 1 or more, not {max_connections}")
         self.faults = Faults() if faults is None else faults
         self.log = ExchangeLog(log_limit, access_log)
         self.read_timeout = read_timeout
         self._root = Path(root)
         self._host = host
         self._port = port
-        self._access_keys = normalise_access_keys(access_keys)
+        names = tuple(name.lower().strip(".") for name in domains)
+        self._access = Access(normalise_access_keys(access_keys), region, names)
+        self._max_connections = max_connections
         self._buckets = None if buckets is None else frozenset(buckets)
         self._callbacks = CallbackSender(callback_timeout, allow_remote=remote_callbacks)
         self._lock = threading.Lock()
@@ -86,7 +101,9 @@ class LocalServer:
 
         Raises:
             RootInUseError: when another server holds the root folder.
-            OSError: when the address cannot be listened on.
+            OSError: when the root or the access log cannot be written, or the address cannot be
+                listened on.
+            ValueError: when the root holds something else, or the host has no address.
         """
         with self._lock:
             if self._running is not None:
@@ -101,8 +118,9 @@ class LocalServer:
             self._port = listener.getsockname()[1]
             self.faults.start()
             self._callbacks.open()
-            service = Service(store, self._access_keys, self.faults, self.log, self._callbacks)
-            self._running = _Running(listener, store, service, self.read_timeout)
+            service = Service(store, self._access, self.faults, self.log, self._callbacks)
+            limits = _Limits(self._max_connections, self.read_timeout)
+            self._running = _Running(listener, store, service, limits)
             self._running.start()
 
     def stop(self) -> None:
@@ -128,16 +146,22 @@ class LocalServer:
         self.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    connections: int
+    read_timeout: float
+
+
 class _Running:
     """What exists only between start and stop."""
 
     def __init__(
-        self, listener: socket.socket, store: Store, service: Service, read_timeout: float
+        self, listener: socket.socket, store: Store, service: Service, limits: _Limits
     ) -> None:
         self._listener = listener
         self._store = store
         self._service = service
-        self._read_timeout = read_timeout
+        self._limits = limits
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._connections: dict[threading.Thread, Connection] = {}
@@ -174,8 +198,13 @@ class _Running:
             self._begin(client)
 
     def _begin(self, client: socket.socket) -> None:
+        with self._lock:
+            is_full = len(self._connections) >= self._limits.connections
+        if is_full:
+            turn_away(client)
+            return
         try:
-            connection = Connection(client, self._read_timeout)
+            connection = Connection(client, self._limits.read_timeout)
         except OSError:
             client.close()
             return
@@ -187,7 +216,12 @@ class _Running:
                 connection.close()
                 return
             self._connections[thread] = connection
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads can be had; the next client may find one
+            with self._lock:
+                del self._connections[thread]
+            turn_away(client)
 
     def _serve(self, connection: Connection) -> None:
         try:
@@ -209,8 +243,10 @@ def serve(server: LocalServer, *, allow_remote: bool = False) -> None:
 
     Raises:
         ValueError: when the address is not a loopback one and `allow_remote` is not given.
+        RootInUseError, OSError: as for `LocalServer.start`.
     """
-    if not allow_remote and not _is_loopback(server.host):
+    addresses = [address for _, address in _resolve(server.host, server.port)]
+    if not allow_remote and not all(_is_loopback(address[0]) for address in addresses):
         raise ValueError(
             f"{server.host} can be reached from other machines, and the keys of a local server "
             "are no secret: listen on 127.0.0.1, or allow remote clients explicitly"
@@ -237,14 +273,25 @@ def serve(server: LocalServer, *, allow_remote: bool = False) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
+    # An IPv4 address of a name comes first: clients of tests are given it most often.
+    family, address = min(_resolve(host, port), key=lambda found: found[0] != socket.AF_INET)
+    return socket.create_server(address, family=family, backlog=1024)
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _resolve(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
+    """The families and addresses of a host.
+
+    Raises:
+        ValueError: when it has none.
+    """
+    if not host:
+        raise ValueError("the host to listen on must not be empty")
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as problem:
+        raise ValueError(f"the host {host!r} has no address: {problem}") from problem
+    return [(family, (str(address[0]), int(address[1]))) for family, _, _, _, address in found]
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from resumable.server.access import AccessKey
+from resumable.server.access import Access
 from resumable.server.answers import (
     callback_answer,
     changed,
@@ -28,8 +28,8 @@ from resumable.server.faults import Faults, Injection, StoppedError
 from resumable.server.log import Exchange, ExchangeLog, redacted
 from resumable.server.messages import Answer, Body, Request, Target
 from resumable.server.operations import OPERATIONS
-from resumable.server.routes import find_operation, parse_target
-from resumable.server.signatures import parse_authorization, verify
+from resumable.server.routes import find_operation, read_target
+from resumable.server.signatures import is_signed, parse_authorization, verify
 from resumable.server.store import Store
 from resumable.server.uploads import MAX_PART_SIZE, traffic_limit
 from resumable.server.wire import Connection, Head, answer_head
@@ -98,13 +98,13 @@ class Service:
     def __init__(
         self,
         store: Store,
-        access_keys: Mapping[str, AccessKey],
+        access: Access,
         faults: Faults,
         log: ExchangeLog,
         callbacks: CallbackSender,
     ) -> None:
         self._store = store
-        self._access_keys = access_keys
+        self._access = access
         self._callbacks = callbacks
         self._faults = faults
         self._log = log
@@ -153,7 +153,7 @@ class Service:
         target, refusal = Target("", "", ()), None
         operation = "Unknown"
         try:
-            target = parse_target(head.target, host)
+            target = self._find_target(head, body, host)
             operation = find_operation(head.method, target, head.headers)
         except OssError as error:
             refusal = error
@@ -164,10 +164,20 @@ class Service:
             *(operation, head.method, target, head.headers, body, _request_id()),
             host=host,
             client_ip=client_ip,
+            region=self._access.region,
         )
         return _Visit(
             request, injection, refusal, head.keep_alive, time.time(), time.perf_counter()
         )
+
+    def _find_target(self, head: Head, body: Body, host: str) -> Target:
+        """Where host and path leave it open what a request is about, its signature says it."""
+        first, *others = read_target(head.target, host, self._access.domains)
+        for target in (first, *others) if others else ():
+            request = Request("", head.method, target, head.headers, body, "", host=host)
+            if is_signed(request, self._access):
+                return target
+        return first
 
     def _respond(self, connection: Connection, visit: _Visit) -> bool:
         answer = self._answer(connection, visit)
@@ -201,7 +211,7 @@ class Service:
         try:
             if visit.refusal is not None:
                 raise visit.refusal
-            verify(request, self._access_keys, visit.now)
+            verify(request, self._access, visit.now)
             connection.limit_rate(traffic_limit(request))
             return self._operate(request)
         except OssError as error:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from resumable.server.access import AccessKey
+from resumable.server.access import Access, AccessKey
 from resumable.server.errors import OssError
 from resumable.server.messages import Request, parse_http_date
 
@@ -75,7 +74,16 @@ def parse_authorization(header: str) -> Signature | None:
     return Signature("v4", access_key_id, fields["Signature"], scope, names)
 
 
-def verify(request: Request, access_keys: Mapping[str, AccessKey], now: float) -> None:
+def is_signed(request: Request, access: Access) -> bool:
+    """Tell whether the signature is of this request, be it in time or not."""
+    signature = parse_authorization(request.header("authorization"))
+    access_key = None if signature is None else access.keys.get(signature.access_key_id)
+    if signature is None or access_key is None:
+        return False
+    return _is_equal(_expected(request, signature, access_key), signature)
+
+
+def verify(request: Request, access: Access, now: float) -> None:
     """Check who sent the request and that it is what was signed.
 
     Raises:
@@ -84,16 +92,36 @@ def verify(request: Request, access_keys: Mapping[str, AccessKey], now: float) -
     signature = parse_authorization(request.header("authorization"))
     if signature is None:
         raise OssError("AccessDenied")
-    access_key = access_keys.get(signature.access_key_id)
+    if signature.version == "v4":
+        _check_scope(signature, access.region)
+    access_key = access.keys.get(signature.access_key_id)
     if access_key is None:
         raise OssError("InvalidAccessKeyId", OSSAccessKeyId=signature.access_key_id)
     _check_time(request, signature, now)
-    expected = (_expected_v1 if signature.version == "v1" else _expected_v4)(
-        request, signature, access_key.secret
-    )
-    if not hmac.compare_digest(expected.value.encode(), signature.value.encode(errors="replace")):
+    expected = _expected(request, signature, access_key)
+    if not _is_equal(expected, signature):
         raise _mismatch(signature, expected)
     _check_token(request, access_key, now)
+
+
+def _check_scope(signature: Signature, region: str) -> None:
+    """Hold a scope to what it has to be, with the messages that OSS has for it."""
+    _, signed_region, product, *_ = (*signature.scope.split("/"), "", "")
+    if signed_region != region:
+        told = "Invalid signing region in Authorization header."
+        raise OssError("InvalidArgument", told, ec="0002-00000226")
+    if product != "oss":
+        told = "Invalid signing product in Authorization header."
+        raise OssError("InvalidArgument", told, ec="0002-00000227")
+
+
+def _expected(request: Request, signature: Signature, access_key: AccessKey) -> Expected:
+    make = _expected_v1 if signature.version == "v1" else _expected_v4
+    return make(request, signature, access_key.secret)
+
+
+def _is_equal(expected: Expected, signature: Signature) -> bool:
+    return hmac.compare_digest(expected.value.encode(), signature.value.encode(errors="replace"))
 
 
 def _check_time(request: Request, signature: Signature, now: float) -> None:

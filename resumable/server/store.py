@@ -181,18 +181,21 @@ class Store:
 
 
 def _open_database(root: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(
-        root / "store.sqlite", timeout=0, isolation_level=None, check_same_thread=False
-    )
+    try:
+        database = sqlite3.connect(
+            root / "store.sqlite", timeout=0, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.OperationalError as problem:
+        raise ValueError(f"{root} cannot be the root of a server: {problem}") from problem
     try:
         # Held until the process ends, however it ends: it is what refuses a second server.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = OFF")
         sql.create_tables(database)
-    except sqlite3.OperationalError as problem:
+    except sqlite3.DatabaseError as problem:
         database.close()
-        if "locked" not in str(problem):
-            raise
-        raise RootInUseError(f"another server is using {root}: stop it first") from problem
+        if "locked" in str(problem):
+            raise RootInUseError(f"another server is using {root}: stop it first") from problem
+        raise ValueError(f"{root} cannot be the root of a server: {problem}") from problem
     return database

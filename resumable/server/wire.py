@@ -7,6 +7,7 @@ one buffer a connection: at hundreds of MB/s the copies of a general parser woul
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import struct
 import threading
@@ -298,6 +299,25 @@ class Connection:
         if not data:
             raise ClientGoneError
         return data
+
+
+def turn_away(client: socket.socket) -> None:
+    """Answer a client that there is no room for, whatever it wants, and close; never blocks."""
+    body = b"<Error><Code>ServiceUnavailable</Code><Message>Too many connections.</Message></Error>"
+    headers = {
+        "Connection": "close",
+        "Content-Length": str(len(body)),
+        "Content-Type": "application/xml",
+        "Retry-After": "1",
+        "x-oss-request-id": secrets.token_hex(12).upper(),
+    }
+    with contextlib.suppress(OSError):
+        client.setblocking(False)
+        client.send(answer_head(503, headers) + body)
+        client.shutdown(socket.SHUT_WR)
+        # What is unread at the close resets the connection, and the answer may be lost.
+        client.recv(256 * 1024)
+    client.close()
 
 
 def answer_head(status: int, headers: Mapping[str, str]) -> bytes:

@@ -52,7 +52,7 @@ def error_document(error: OssError, request_id: str, host: str) -> bytes:
         text("RequestId", request_id),
         text("HostId", host),
         *(text(name, value) for name, value in error.details.items()),
-        text("EC", error.refusal.ec),
+        text("EC", error.ec),
     ]
     return document("Error", fields)
 

@@ -33,13 +33,14 @@ def test_bucket_tells_what_it_is(no_settings: pytest.MonkeyPatch) -> None:
 
 
 def test_endpoint_and_region_come_from_the_environment(
-    server: LocalServer, no_settings: pytest.MonkeyPatch
+    tmp_path: Path, no_settings: pytest.MonkeyPatch
 ) -> None:
-    no_settings.setenv("OSS_ENDPOINT", server.endpoint)
-    no_settings.setenv("OSS_REGION", "cn-beijing")
-    with Bucket("examplebucket", credentials=CREDENTIALS) as bucket:
-        bucket.put_object("k", b"x")
-    assert server.log[0].signature == "v4"
+    with LocalServer(tmp_path, region="cn-beijing") as server:
+        no_settings.setenv("OSS_ENDPOINT", server.endpoint)
+        no_settings.setenv("OSS_REGION", "cn-beijing")
+        with Bucket("examplebucket", credentials=CREDENTIALS) as bucket:
+            bucket.put_object("k", b"x")
+        assert server.log[0].signature == "v4"
 
 
 @pytest.mark.parametrize("endpoint", [None, ""])

@@ -173,10 +173,12 @@ def v1_authorization(
     return f"OSS {DEFAULT_ACCESS_KEY_ID}:{base64.b64encode(digest).decode()}"
 
 
-def v4_headers(method: str, target: str, headers: Mapping[str, str]) -> dict[str, str]:
+def v4_headers(
+    method: str, target: str, headers: Mapping[str, str], scope: str = "cn-hangzhou/oss"
+) -> dict[str, str]:
     """The headers that sign a request without a query by V4; written here for the same reason."""
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    scope = f"{moment[:8]}/cn-hangzhou/oss/aliyun_v4_request"
+    scope = f"{moment[:8]}/{scope}/aliyun_v4_request"
     signing = {"x-oss-date": moment, "x-oss-content-sha256": "UNSIGNED-PAYLOAD"}
     fields = {name.lower(): value for name, value in {**headers, **signing}.items()}
     signed = sorted(

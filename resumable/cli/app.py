@@ -18,6 +18,7 @@ from resumable.cli.demo import demo
 from resumable.cli.exit_codes import (
     DONE,
     FAILED,
+    HUNG_UP,
     INTERRUPTED,
     LOCKED,
     RUN_AGAIN,
@@ -30,10 +31,12 @@ from resumable.cli.rendering import complain
 from resumable.cli.serving import serve
 from resumable.cli.status import status
 from resumable.cli.uploads import uploads
+from resumable.cli.wording import told
 
 __all__ = [
     "DONE",
     "FAILED",
+    "HUNG_UP",
     "INTERRUPTED",
     "LOCKED",
     "RUN_AGAIN",
@@ -45,8 +48,12 @@ __all__ = [
 ]
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM: to be treated as Ctrl-C, but for the exit code."""
+class _Stopped(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: to be treated as Ctrl-C, but for the exit code."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code: int = TERMINATED if number == signal.SIGTERM else HUNG_UP
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,7 +77,8 @@ for _command in (cp, status, uploads, parts, abort, clean, serve, demo):
 
 def run() -> int:
     """Run the command line with the arguments of the process; return the exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        _treat_as_ctrl_c(getattr(signal, name, None))
     _print_what_the_terminal_cannot()
     try:
         code = app.main(prog_name="resumable", standalone_mode=False)
@@ -79,16 +87,18 @@ def run() -> int:
             error.show()
         return WRONG_CALL if isinstance(error, click.UsageError) else FAILED
     except resumable.ResumableError as error:
-        complain(str(error))
+        complain(told(error))
         return exit_code(error)
     except OSError as error:  # of a local file it would have been a LocalFileError
+        if by_signal := _stopped_by(error):  # with the terminal that hung up its output ended
+            return by_signal.exit_code
         _give_up_output()
         complain(f"the output cannot be written: {error}")
         return FAILED
     except (click.Abort, KeyboardInterrupt) as stopped:
-        by_signal = stopped.__cause__ or stopped.__context__ or stopped
         complain("stopped")
-        return TERMINATED if isinstance(by_signal, _Terminated) else INTERRUPTED
+        by_signal = _stopped_by(stopped)
+        return INTERRUPTED if by_signal is None else by_signal.exit_code
     return code if isinstance(code, int) else DONE
 
 
@@ -106,5 +116,18 @@ def _give_up_output() -> None:
         os.close(nowhere)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+def _treat_as_ctrl_c(number: signal.Signals | None) -> None:
+    # Who starts a command with nohup wants it to outlive the terminal.
+    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, _stop)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise _Stopped(number)
+
+
+def _stopped_by(error: BaseException | None) -> _Stopped | None:
+    """The signal that an exception came of, if it did."""
+    while error is not None and not isinstance(error, _Stopped):
+        error = error.__cause__ or error.__context__
+    return error

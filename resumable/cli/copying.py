@@ -18,7 +18,8 @@ import resumable
 from resumable.cli.connecting import Connect, connected
 from resumable.cli.object_options import with_object_options
 from resumable.cli.parameters import ADDRESS, HEADER, PART_SIZE, UPLOAD_ID, distinct_pairs
-from resumable.cli.rendering import printable, size_text
+from resumable.cli.rendering import complain, printable, size_text
+from resumable.cli.wording import in_command_words
 
 _DEFAULT_THREADS = 4
 _MOST_THREADS = 256
@@ -108,7 +109,7 @@ def cp(
         wishes["thread_num"] = 1
     with (
         connect(bucket_name) as bucket,
-        _told_when_stopped(file, wishes["checkpoint_path"]),
+        _told_when_stopped(),
         _progress_bar(shown=not quiet and not as_json) as progress,
     ):
         result = resumable.upload_file(bucket, key, file, progress=progress, **wishes)
@@ -157,23 +158,14 @@ def _body_json(body: bytes | None) -> str | dict[str, str] | None:
 
 
 @contextmanager
-def _told_when_stopped(file: str, checkpoint_path: str | None) -> Iterator[None]:
+def _told_when_stopped() -> Iterator[None]:
     try:
         yield
-    except KeyboardInterrupt:
-        click.echo(_what_is_kept(file, checkpoint_path), err=True)
+    except KeyboardInterrupt as stopped:
+        # The library notes on it what is kept; without a note nothing was begun.
+        for note in getattr(stopped, "__notes__", ["nothing was begun"]):
+            complain(in_command_words(note))
         raise
-
-
-def _what_is_kept(file: str, checkpoint_path: str | None) -> str:
-    try:
-        found = resumable.read_checkpoint(file, checkpoint_path=checkpoint_path)
-    except resumable.ResumableError as error:
-        return str(error)
-    if found is None:
-        return "nothing is kept"
-    parts = f"{len(found.parts_done)} of {found.parts_total} parts are recorded"
-    return f"{parts}; run the same command again to go on"
 
 
 @contextmanager

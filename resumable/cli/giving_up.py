@@ -13,6 +13,7 @@ import resumable
 from resumable.cli.exit_codes import exit_code_of_several
 from resumable.cli.rendering import complain, time_text
 from resumable.cli.uploads import columns
+from resumable.cli.wording import told
 
 
 class Outcome(StrEnum):
@@ -71,7 +72,7 @@ class GivingUp:
             raise
         except resumable.ResumableError as error:
             self._errors[error.retryable] = error
-            self.tell(upload, Outcome.FAILED, str(error))
+            self.tell(upload, Outcome.FAILED, told(error))
         else:
             self.tell(upload, Outcome.ABORTED)
 

@@ -107,9 +107,10 @@ def _of_open_upload(remains: Remains) -> str:
     there = f"{remains.at_server} of {total} parts are at the server"
     if not remains.checkpoint:
         return f"{there} in {upload}; {again}" if remains.named else f"{there} in {upload}"
+    recorded = min(remains.recorded, remains.at_server)
     if remains.recorded == remains.at_server:
         return f"{there} and recorded in {remains.checkpoint!r}; {again}"
-    return f"{there}, {remains.recorded} of them recorded in {remains.checkpoint!r}; {again}"
+    return f"{there}, {recorded} of them recorded in {remains.checkpoint!r}; {again}"
 
 
 def _of_object(remains: Remains, made: ObjectFate) -> str:

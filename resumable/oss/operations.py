@@ -374,7 +374,7 @@ def _check_digests(answer: Answer, etag: str, sent: PartDigest) -> None:
         error = IntegrityError(
             "the answer has neither a CRC-64 nor an MD5 to check the bytes by",
             request_id=answer.request_id,
-            advice="Leave content_md5 on: at this server only the MD5 can vouch for the bytes",
+            advice="Give content_md5=True: at this server only the MD5 can vouch for the bytes",
         )
         error.fault, error.retryable = "server", False
         raise error

@@ -73,20 +73,22 @@ def abort_checkpoint(
     checkpoint_path: str | os.PathLike[str] | None = None,
     **options: Unpack[RequestOptions],
 ) -> AbortedCheckpoint | None:
-    """Give up the upload that the checkpoint of a file records, and remove the checkpoint.
+    """Abort the upload that the checkpoint of a file records, and remove the checkpoint.
 
     None if there is no checkpoint. That the server no longer knows the upload is no error: then
-    there is nothing but the checkpoint to remove.
+    there is nothing but the checkpoint to remove. At another endpoint than the checkpoint names
+    it is one: the server there may be another service's.
 
     Args:
-        bucket: The bucket and endpoint the checkpoint names. Another is refused, so that a
-            checkpoint from elsewhere cannot send requests anywhere.
+        bucket: The bucket that the checkpoint names, at any of its endpoints. Requests go
+            nowhere else, whatever the checkpoint says.
         filename: The file that was to be uploaded. It need not exist any more.
         checkpoint_path: Where the checkpoint is. Default: `<filename>.cp`.
         options: `request_payer`.
 
     Raises:
-        CheckpointError: it cannot be read, or is of another bucket or endpoint. It is kept.
+        CheckpointError: it cannot be read, is of another bucket, or is of another endpoint and
+            the server does not know the upload. It is kept.
         TransferLockedError: a transfer is working on it.
         ResumableError: the upload could not be aborted. The checkpoint is kept.
     """
@@ -98,20 +100,26 @@ def abort_checkpoint(
         found = read_checkpoint(source, checkpoint_path=file.path)
         if found is None:
             return None
-        if (found.endpoint, found.bucket) != (bucket.endpoint, bucket.name):
-            raise CheckpointError(
-                f"the checkpoint {file.path!r} is of bucket {found.bucket} at {found.endpoint}, "
-                f"not of {bucket.name} at {bucket.endpoint}",
-                advice="Give the endpoint that it names",
-            )
+        if found.bucket != bucket.name:
+            raise _of_another_bucket(found, bucket, "is another")
         was_there = True
         try:
             abort_upload(bucket, found.key, found.upload_id, **options)
         except NoSuchUploadError as error:
+            if found.endpoint != bucket.endpoint:
+                raise _of_another_bucket(found, bucket, "does not know the upload") from None
             _log.info("nothing to abort: %s", error)
             was_there = False
         file.delete()
     return AbortedCheckpoint(found, was_there)
+
+
+def _of_another_bucket(found: CheckpointStatus, bucket: Bucket, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"the checkpoint {found.path!r} is of bucket {found.bucket} at {found.endpoint} (upload id "
+        f"{found.upload_id}), and {bucket.name} at {bucket.endpoint} {why}",
+        advice=f"Give the bucket that the checkpoint names, by endpoint={found.endpoint!r}",
+    )
 
 
 def abandon(

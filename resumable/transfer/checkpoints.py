@@ -46,7 +46,7 @@ _log = logging.getLogger("resumable")
 # One look, with a little patience for the moment in which another run takes its lock file away.
 _LOCK_PATIENCE = 0.2
 _LOCK_POLL = 0.02
-_MAX_HOLDER = 4096
+_MAX_HOLDER = 8192  # a key can take six bytes for each of its characters
 _UPLOAD_ID = re.compile(rb'"upload_id":\s*"([\x21\x23-\x7e]{1,1024})"')
 _HOLDER_BEGINS = b'{"pid": '
 # After a write that took t seconds none follows for this many times t: 1 % of the time.
@@ -69,18 +69,24 @@ class CheckpointFile:
         # Every file that a transfer writes beside the source.
         self.side_files = (*side_files(path), self.lock_path)
         self._lock_inode = -1
+        self._to = ""
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock, so that one process works on the transfer. It is let go by the kernel.
+    def locked(self, to: str = "") -> Iterator[None]:
+        """Hold the lock, so that one process works on the transfer. The kernel releases it.
 
         The lock file is removed while it is held; whoever waited for it notices that the file it
         locked is no longer the one at the path (filelock looks at the link count) and tries again.
 
+        Args:
+            to: Address of the object, for those who find the lock taken.
+
         Raises:
             TransferLockedError: another process holds it; the message says which.
-            CheckpointError: the folder cannot be written to, or its file system cannot lock.
+            CheckpointError: it holds it for a transfer to another object; or the folder cannot
+                be written to, or its file system cannot lock.
         """
+        self._to = to
         if not os.path.isdir(os.path.dirname(self.path)):
             raise CheckpointError(
                 f"the folder of the checkpoint {self.path!r} does not exist",
@@ -178,7 +184,8 @@ class CheckpointFile:
         if not ours or len(there) > _MAX_HOLDER or links_of(descriptor) > 1:
             raise _ForeignLockError
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        holder: dict[str, object] = {"pid": os.getpid(), "host": socket.gethostname()}
+        holder |= {"since": since} | ({"to": self._to} if self._to else {})
         self._lock_inode = rewrite_open(descriptor, json.dumps(holder).encode())
 
     def _remove_lock(self) -> None:
@@ -195,18 +202,22 @@ class CheckpointFile:
             advice="Give checkpoint_path= on a local disk that can be written to",
         )
 
-    def _held_by_another(self) -> TransferLockedError:
+    def _held_by_another(self) -> TransferLockedError | CheckpointError:
+        try:
+            content = read_bounded(self.lock_path, _MAX_HOLDER) or b""
+        except LocalFileError:
+            content = b""
+        holder, to = _parse_holder(content) or "another process", _parse_address(content)
+        works = f"{holder} works on the checkpoint {self.path!r} and holds {self.lock_path!r}"
+        if self._to and to not in ("", self._to):
+            return CheckpointError(
+                f"{works}: it transfers to {to}, and this is a transfer to {self._to}",
+                advice="Give checkpoint_path= to run both, or wait for the other one to end",
+            )
         return TransferLockedError(
-            f"{self._holder()} works on the checkpoint {self.path!r} and holds {self.lock_path!r}",
+            works,
             advice="Wait for it to end, or give another checkpoint_path= for another transfer",
         )
-
-    def _holder(self) -> str:
-        try:
-            told = _parse_holder(read_bounded(self.lock_path, _MAX_HOLDER) or b"")
-        except LocalFileError:
-            told = None
-        return told or "another process"
 
 
 def decoded(data: bytes) -> Checkpoint:
@@ -242,6 +253,15 @@ def _parse_holder(content: bytes) -> str | None:
         return f"process {told['pid']:d} on {told['host']!s:.100}, since {told['since']!s:.40},"
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _parse_address(content: bytes) -> str:
+    """Where the holder of a lock transfers to, or nothing."""
+    try:
+        told = json.loads(content)["to"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ""
+    return told if isinstance(told, str) else ""
 
 
 class Ledger:

@@ -85,8 +85,9 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     Raises:
         InvalidArgumentError, PartSizeError: the call cannot be carried out as written.
         LocalFileError: the file or the checkpoint cannot be read or written.
-        CheckpointError: the checkpoint belongs to another transfer or a newer release.
-        TransferLockedError: another process works on the same checkpoint.
+        CheckpointError: the checkpoint belongs to another transfer or a newer release, or
+            another process works on it for another object.
+        TransferLockedError: another process works on the same transfer.
         SourceChangedError: the file changed; nothing was completed.
         TransferCancelledError: `cancel` was set.
         NoSuchUploadError: there is no upload with `upload_id`, nor the object it would become.
@@ -108,7 +109,8 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     run = Run(bucket, Meter(source.size, progress), Wishes(thread_num, content_md5, cancel))
     file = _checkpoint_file(path, checkpoint_path) if enable_checkpoint else None
     upload = Upload(run, source, key, routed, asked, file)
-    with file.locked() if file is not None else nullcontext():
+    address = f"oss://{bucket.name}/{key}"
+    with file.locked(address) if file is not None else nullcontext():
         made = upload.carry_out(plan)
     return upload.result(made, time.monotonic() - began)
 

@@ -46,7 +46,7 @@ def run(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
     """Run a command in this process."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
 
     def run_here(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["resumable", *map(str, arguments)])
@@ -55,7 +55,8 @@ def run(
         return Outcome(code, captured.out, captured.err)
 
     yield run_here
-    signal.signal(signal.SIGTERM, handler)
+    for name, handler in handlers.items():
+        signal.signal(name, handler)
 
 
 def start(*arguments: object) -> "subprocess.Popen[str]":

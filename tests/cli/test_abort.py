@@ -10,7 +10,7 @@ from resumable import AccessDeniedError, Bucket, NoSuchUploadError, upload_file
 from resumable.server import LocalServer
 from tests.cli.conftest import Run
 from tests.cli.unfinished import answer_uploads, begin, listed
-from tests.support import PART, make_file, requests
+from tests.support import PART, local_bucket, make_file, requests
 
 KEY = "oss://examplebucket/dir/k"
 REFUSED = {"operation": "AbortMultipartUpload", "effect": {"status": 403, "code": "AccessDenied"}}
@@ -226,17 +226,18 @@ def test_a_file_called_like_an_address_may_have_no_checkpoint(run: Run, in_folde
     assert (outcome.code, outcome.err) == (1, "resumable: oss:k.cp: no checkpoint\n")
 
 
-def test_a_checkpoint_of_another_endpoint_is_kept(
-    run: Run, server: LocalServer, bucket: Bucket, folder: Path
+def test_a_checkpoint_is_kept_where_another_endpoint_does_not_know_its_upload(
+    run: Run, server: LocalServer, bucket: Bucket, folder: Path, tmp_path: Path
 ) -> None:
     file = make_file(folder, 3 * PART)
     interrupted(server, bucket, file)
-    server.log.clear()
-    outcome = run("abort", file, "--endpoint", f"http://localhost:{server.port}")
+    with LocalServer(tmp_path / "another-root") as another:
+        local_bucket(another.endpoint).put_object("so that there is a bucket", b"")
+        outcome = run("abort", file, "--endpoint", another.endpoint)
     assert outcome.code == 1
-    assert "the checkpoint" in outcome.err
+    assert f"the checkpoint '{file}.cp' is of" in outcome.err
+    assert f"--endpoint {server.endpoint}" in outcome.err
     assert Path(f"{file}.cp").exists()
-    assert len(server.log) == 0
 
 
 def test_a_checkpoint_whose_upload_cannot_be_aborted_is_kept(

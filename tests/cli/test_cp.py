@@ -80,7 +80,7 @@ def test_a_broken_upload_is_taken_up_by_the_same_command(
     failed = run(*command)
     assert failed.code == 1
     assert "part 4" in failed.err
-    assert "make the same call again" in failed.err
+    assert "run the same command again" in failed.err
     outcome = run(*command)
     assert outcome.code == 0
     assert "reused 300.0 KiB (3 of 6 parts)" in outcome.out
@@ -154,8 +154,8 @@ def damage(file: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "meanwhile", "told"),
     [
-        pytest.param(1, Path.exists, "nothing is kept", id="nothing"),
-        pytest.param(2, damage, "cannot be read", id="something else"),
+        pytest.param(1, Path.exists, "a HEAD tells", id="one request"),
+        pytest.param(2, damage, "0 of 2 parts are at the server", id="something else"),
     ],
 )
 def test_a_signal_tells_what_is_there_instead_of_parts(
@@ -195,7 +195,10 @@ def test_an_interrupt_that_it_was_started_to_ignore_does_not_stop_it(
     assert content(bucket, "k") == file.read_bytes()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+)
 def test_a_signal_stops_it_within_a_second_and_keeps_the_parts(
     run: Run, server: LocalServer, bucket: Bucket, folder: Path, number: int, code: int
 ) -> None:
@@ -212,10 +215,75 @@ def test_a_signal_stops_it_within_a_second_and_keeps_the_parts(
     server.faults.clear()
     assert process.returncode == code
     assert took < 1.5, "a second to stop, and the time to leave the interpreter"
-    assert "of 8 parts are recorded" in err
+    assert "of 8 parts are at the server" in err
+    assert "run the same command again" in err
     assert "Traceback" not in err
     assert run(*command).code == 0
     assert content(bucket, "k") == file.read_bytes()
+
+
+WITH_ITS_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from resumable.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_terminal_that_goes_away_stops_it_and_keeps_the_parts(
+    run: Run, server: LocalServer, environment: dict[str, str], folder: Path
+) -> None:
+    file = make_file(folder, 8 * PART)
+    hold = {"gate": "hold"}
+    server.faults.add({"operation": "UploadPart", "part_number": 6, "times": None, "effect": hold})
+    command = ("cp", "-j", "1", *SMALL_PARTS, str(file), "oss://examplebucket/k")
+    terminal, their_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITH_ITS_TERMINAL, *map(str, command)],
+        stdin=their_end,
+        stdout=their_end,
+        stderr=their_end,
+        env=os.environ | {"TERM": "xterm"},
+        start_new_session=True,
+    )
+    os.close(their_end)
+    server.faults.wait_reached("hold")
+    os.close(terminal)
+    assert process.wait(timeout=10) == 129
+    server.faults.clear()
+    assert run("status", file).code == 0
+    assert run(*command).code == 0
+
+
+def test_with_nohup_the_command_outlives_its_terminal(
+    server: LocalServer, environment: dict[str, str], folder: Path
+) -> None:
+    file = make_file(folder, 4 * PART)
+    hold = {"gate": "hold"}
+    server.faults.add({"operation": "UploadPart", "part_number": 3, "effect": hold})
+    with ignoring(signal.SIGHUP):
+        process = start("cp", "-j", 1, *SMALL_PARTS, file, "oss://examplebucket/k")
+    server.faults.wait_reached("hold")
+    process.send_signal(signal.SIGHUP)
+    server.faults.release("hold")
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_another_transfer_of_the_file_exits_with_1_and_says_what_is_running(
+    run: Run, server: LocalServer, folder: Path
+) -> None:
+    file = make_file(folder, 2 * PART)
+    server.faults.add({"operation": "UploadPart", "times": None, "effect": {"gate": "hold"}})
+    process = start("cp", "-j", 1, *SMALL_PARTS, file, "oss://examplebucket/k")
+    server.faults.wait_reached("hold")
+    same = run("cp", *SMALL_PARTS, file, "oss://examplebucket/k")
+    other = run("cp", *SMALL_PARTS, file, "oss://examplebucket/other")
+    server.faults.clear()
+    process.communicate(timeout=30)
+    assert (same.code, other.code, process.returncode) == (4, 1, 0)
+    assert "oss://examplebucket/k" in other.err
+    assert "--checkpoint-path" in other.err
 
 
 @pytest.mark.parametrize("part_size", ["100KiB", "8MiB"])

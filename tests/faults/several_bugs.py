@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from filelock import FileLock
 
-from resumable import NoSuchUploadError, TransferLockedError
+from resumable import CheckpointError, NoSuchUploadError, TransferLockedError
 from resumable.core.plan import Plan
 from resumable.oss.results import ObjectHead, StoredObject
 from resumable.transfer import checkpoints, files
@@ -50,7 +50,7 @@ def removes_the_checkpoint_of_another() -> None:
     """A run that finds the lock taken takes the checkpoint for one that was left over."""
     real = CheckpointFile._held_by_another
 
-    def held_by_another(self: CheckpointFile) -> TransferLockedError:
+    def held_by_another(self: CheckpointFile) -> TransferLockedError | CheckpointError:
         self.delete()
         return real(self)
 

@@ -115,7 +115,7 @@ def ignore_the_lock(patch: pytest.MonkeyPatch) -> None:
     """Work on a transfer without a look at who else does."""
 
     @contextmanager
-    def locked(self: CheckpointFile) -> Iterator[None]:
+    def locked(self: CheckpointFile, to: str = "") -> Iterator[None]:
         yield
 
     patch.setattr(CheckpointFile, "locked", locked)

@@ -149,17 +149,40 @@ def test_checkpoint_is_kept_when_its_upload_cannot_be_aborted(
     assert beside(file) == {checkpoint_path(file).name}
 
 
-@pytest.mark.parametrize("other", ["bucket", "endpoint"])
-def test_checkpoint_of_another_place_is_refused_before_any_request(
-    server: LocalServer, bucket: Bucket, folder: Path, other: str
+def test_checkpoint_of_another_endpoint_of_the_bucket_is_aborted(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = interrupted(server, bucket, file, parts=2)
+    with local_bucket(f"http://localhost:{server.port}") as other:
+        aborted = abort_checkpoint(other, file)
+    assert aborted is not None
+    assert aborted.upload_was_there
+    assert not is_known(bucket, upload_id)
+    assert beside(file) == set()
+
+
+def test_checkpoint_whose_upload_another_endpoint_does_not_know_is_kept(
+    server: LocalServer, bucket: Bucket, folder: Path, tmp_path: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    upload_id = interrupted(server, bucket, file, parts=2)
+    with LocalServer(tmp_path / "another-root") as another:
+        elsewhere = local_bucket(another.endpoint)
+        elsewhere.put_object("so that there is a bucket", b"")
+        with elsewhere, pytest.raises(CheckpointError, match="does not know") as raised:
+            abort_checkpoint(elsewhere, file)
+    assert bucket.endpoint in raised.value.advice
+    assert upload_id in str(raised.value)
+    assert beside(file) == {checkpoint_path(file).name}
+
+
+def test_checkpoint_of_another_bucket_is_refused_before_any_request(
+    server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
     file = make_file(folder, SIZE)
     interrupted(server, bucket, file, parts=2)
-    wrong = (
-        Bucket("otherbucket", endpoint=bucket.endpoint, credentials=CREDENTIALS)
-        if other == "bucket"
-        else local_bucket(f"http://localhost:{server.port}")
-    )
+    wrong = Bucket("otherbucket", endpoint=bucket.endpoint, credentials=CREDENTIALS)
     with wrong, pytest.raises(CheckpointError, match="examplebucket"):
         abort_checkpoint(wrong, file)
     assert len(server.log) == 0

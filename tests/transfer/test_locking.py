@@ -16,11 +16,12 @@ from resumable import (
     TransferLockedError,
 )
 from resumable.server import LocalServer
-from tests.support import make_file, parts_sent, requests
+from tests.support import PART, make_file, parts_sent, requests
 
 from .child import started
 from .steps import (
     ALL,
+    KEY,
     SIZE,
     beside,
     checkpoint_path,
@@ -91,6 +92,46 @@ def test_second_thread_of_this_process_is_told_too(
         server.faults.release("third")
         run.result()
     assert parts_sent(server.log) == ALL
+
+
+@pytest.mark.parametrize("size", [SIZE, PART], ids=["parts", "put"])
+def test_other_transfer_of_the_same_file_is_told_what_is_running(
+    server: LocalServer, bucket: Bucket, folder: Path, size: int
+) -> None:
+    file = make_file(folder, size)
+    server.faults.add(fault("UploadPart" if size == SIZE else "PutObject", gate("first")))
+    with under_way(server, lambda: upload(bucket, file)) as run:
+        server.faults.wait_reached("first")
+        with pytest.raises(CheckpointError) as raised:
+            upload(bucket, file, key="another/" + "\u4e2d" * 300)
+        told = str(raised.value)
+        assert f"process {os.getpid()} " in told
+        assert f"oss://{bucket.name}/{KEY}" in told
+        assert f"oss://{bucket.name}/another/" in told
+        assert "checkpoint_path=" in told
+        with pytest.raises(TransferLockedError):
+            upload(bucket, file)
+        server.faults.release("first")
+        run.result()
+    assert beside(file) == set()
+
+
+@pytest.mark.parametrize("to", [b"7", b"null", b'""', b'{"a": 1}'])
+def test_lock_that_does_not_say_where_it_goes_is_a_lock_all_the_same(
+    server: LocalServer, bucket: Bucket, folder: Path, to: bytes
+) -> None:
+    """As that of an earlier release."""
+    file = make_file(folder, SIZE)
+    server.faults.add(fault("UploadPart", gate("first")))
+    with under_way(server, lambda: upload(bucket, file)) as run:
+        server.faults.wait_reached("first")
+        with lock_path(file).open("r+b") as stream:
+            stream.truncate()
+            stream.write(b'{"pid": 1, "host": "h", "since": "s", "to": ' + to + b"}")
+        with pytest.raises(TransferLockedError, match="process 1 on h"):
+            upload(bucket, file, key="another")
+        server.faults.release("first")
+        run.result()
 
 
 def test_two_files_do_not_lock_each_other(

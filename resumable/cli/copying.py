@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import dataclasses
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Unpack
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 from click.core import ParameterSource
@@ -20,6 +21,9 @@ from resumable.cli.object_options import with_object_options
 from resumable.cli.parameters import ADDRESS, HEADER, PART_SIZE, UPLOAD_ID, distinct_pairs
 from resumable.cli.rendering import complain, printable, size_text
 from resumable.cli.wording import in_command_words
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _DEFAULT_THREADS = 4
 _MOST_THREADS = 256
@@ -168,6 +172,11 @@ def _told_when_stopped() -> Iterator[None]:
         raise
 
 
+def _show_cursor(console: Console) -> None:
+    with suppress(OSError, ValueError):  # the terminal is gone
+        console.show_cursor()
+
+
 @contextmanager
 def _progress_bar(*, shown: bool) -> Iterator[Callable[[resumable.Progress], None] | None]:
     if not shown or not sys.stderr.isatty():
@@ -183,8 +192,11 @@ def _progress_bar(*, shown: bool) -> Iterator[Callable[[resumable.Progress], Non
         TransferSpeedColumn,
     )
 
+    console = Console(stderr=True)
+    # A signal may arrive while the bar starts or stops: its own cleanup does not cover that.
+    atexit.register(_show_cursor, console)
     columns = (BarColumn(), DownloadColumn(True), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=None)
         started = False
 

@@ -4,7 +4,7 @@ Nothing that these say is repeated but a status: a page may hold what was sent t
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -16,9 +16,6 @@ _WANTS_LOGIN = 407
 
 # How http.client says that CONNECT was refused; it has no type for it.
 _REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})")
-_SOCKS_LOGIN = frozenset({"SOCKS5AuthError"})
-_SOCKS_UNREACHABLE = frozenset({"ProxyConnectionError"})
-_SOCKS = frozenset({"SOCKS5Error", "GeneralProxyError", "HTTPError", "SOCKS4Error"})
 
 
 class Head(Protocol):
@@ -50,14 +47,14 @@ def proxy_failure(
         refused = _REFUSED.search(str(cause)) if isinstance(cause, OSError) else None
         if refused is not None:
             return _refused(int(refused[1]), proxy, place)
-    kinds = {type(cause).__name__ for cause in causes if type(cause).__module__ == "socks"}
-    if kinds & _SOCKS_LOGIN:
+    socks = {type(error).__name__: error for error in _socks_errors(causes)}
+    if "SOCKS5AuthError" in socks:
         return _wants_login(proxy, "a refused login")
-    if kinds & _SOCKS and not kinds & _SOCKS_UNREACHABLE:
-        return _with_proxy(
-            ProxyError(f"the proxy {proxy.url} does not connect to {place}: {reason}"), proxy
-        )
-    if kinds or _is_wrapped(causes):
+    if "SOCKS5Error" in socks:
+        message = f"the proxy {proxy.url} does not connect to {place}: {socks['SOCKS5Error']}"
+        return _with_proxy(ProxyError(message), proxy)
+    if socks or _is_wrapped(causes):
+        reason = next((_system_reason(error) for error in socks.values()), reason)
         message = f"cannot connect to the proxy {proxy.url} on the way to {place}: {reason}"
         return _with_proxy(ProxyError(message, advice=_where_set(proxy)), proxy)
     return None
@@ -118,6 +115,20 @@ def _wants_login(proxy: Proxy, how: str) -> ProxyError:
 def _with_proxy(error: ProxyError, proxy: Proxy) -> ProxyError:
     error.proxy = proxy.url
     return error
+
+
+def _socks_errors(causes: Iterable[BaseException]) -> Iterator[BaseException]:
+    """The errors of PySocks, which urllib3 does not name as causes; the outermost first."""
+    for cause in causes:
+        error: BaseException | None = cause.__context__
+        while error is not None and type(error).__module__ == "socks":
+            yield error
+            error = getattr(error, "socket_err", None)
+
+
+def _system_reason(error: BaseException) -> str:
+    inner = getattr(error, "socket_err", None)
+    return getattr(inner, "strerror", None) or "it does not speak SOCKS5"
 
 
 def _is_wrapped(causes: Iterable[BaseException]) -> bool:

@@ -86,10 +86,11 @@ class Proxy:
         self._keep(made)
         return made
 
-    def _keep(self, made: socket.socket) -> None:
+    def _keep(self, made: socket.socket) -> socket.socket:
         # A second handle: the first belongs to TLS, or to the thread that uses it.
         with self._lock:
             self._open.append(made.dup())
+            return self._open[-1]
 
     def _accept(self) -> None:
         while True:
@@ -97,13 +98,14 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            self._keep(client)
-            self._threads.append(threading.Thread(target=self._run, args=(client,), daemon=True))
-            self._threads[-1].start()
+            run = threading.Thread(target=self._run, args=(client, self._keep(client)), daemon=True)
+            self._threads.append(run)
+            run.start()
 
-    def _run(self, client: socket.socket) -> None:
-        with contextlib.ExitStack() as ended:
+    def _run(self, client: socket.socket, handle: socket.socket) -> None:
+        with contextlib.ExitStack() as ended, contextlib.suppress(OSError):
             ended.callback(client.close)
+            ended.callback(_end, handle)
             with contextlib.suppress(OSError, EOFError):
                 if self._tls is not None:
                     client = self._tls.wrap_socket(client, server_side=True)
@@ -241,6 +243,11 @@ def carry(one: socket.socket, other: socket.socket) -> None:
     back.start()
     _carry_one_way(one, other)
     back.join()
+
+
+def _end(handle: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        handle.shutdown(socket.SHUT_RDWR)
 
 
 def _carry_one_way(source: socket.socket, sink: socket.socket) -> None:

@@ -71,6 +71,8 @@ class AccessKeys:
         self._kept = kept
         self._held = None if first is None else _Held.since(0.0, first, kept=kept)
         self._asking = threading.Lock()
+        # Of each thread: whether it is asking the provider further up.
+        self._thread = threading.local()
 
     @classmethod
     def fixed(cls, credentials: Credentials) -> "AccessKeys":
@@ -86,6 +88,8 @@ class AccessKeys:
             ResumableError: the provider raised it.
         """
         held = self._held
+        if self._asks_itself:
+            return self._while_asking(held, now)
         if held is None:
             with self._asking:
                 return self._ask(now) if self._held is None else self._held.credentials
@@ -107,6 +111,8 @@ class AccessKeys:
             CredentialsError: the provider failed.
             ResumableError: the provider raised it.
         """
+        if self._asks_itself:
+            return None
         with self._asking:
             found = self._held.credentials if self._held is not None else refused
             if found == refused:
@@ -123,8 +129,25 @@ class AccessKeys:
             _log.warning("no new access key yet, the old one is still good: %s", error)
             return held.credentials
 
+    @property
+    def _asks_itself(self) -> bool:
+        """Whether the provider, asked by this thread, makes a call that asks it again."""
+        return getattr(self._thread, "asks", False)
+
+    def _while_asking(self, held: _Held | None, now: float) -> Credentials:
+        if held is not None and held.is_good(now):
+            return held.credentials
+        raise CredentialsError(
+            "the provider of credentials makes a call of the Bucket that asks it for them",
+            advice="Let it use a Bucket with credentials of its own",
+        )
+
     def _ask(self, now: float) -> Credentials:
-        found = _asked(self._provider)
+        self._thread.asks = True
+        try:
+            found = _asked(self._provider)
+        finally:
+            self._thread.asks = False
         self._held = _Held.since(now, found, kept=self._kept)
         if self._held.ends is not None and self._held.ends <= now:
             _log.warning(

@@ -75,7 +75,7 @@ class Run:
         if self._stopped_by is not None:
             raise self._stopped_by
         if self.was_cancelled:
-            raise TransferCancelledError("the transfer was cancelled by its caller")
+            raise cancelled()
         self.meter.show()
 
     def watch(self, number: int, last: Callable[[], None]) -> Watch:
@@ -204,6 +204,11 @@ class PartSender:
         self._ledger.record(
             PartRecord(number=number, size=digest.size, etag=etag, crc64=digest.crc64)
         )
+
+
+def cancelled() -> TransferCancelledError:
+    """The error for a caller who wants to stop."""
+    return TransferCancelledError("the transfer was cancelled by its caller")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import FileIO, UnsupportedOperation
 from typing import NoReturn
@@ -46,13 +46,15 @@ _NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
 class SourceFile:
     """A file that is being sent, as it was when it was opened.
 
+    `pause` waits for so many seconds where a later change would have the same time stamp.
+
     Each thread reads through a `SourceReader` of its own. `check` tells whether the file at the
     path is still the one that was opened, in the state it was in.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, pause: Callable[[float], None] = time.sleep) -> None:
         self.path = path
-        self.identity = _settled(path)
+        self.identity = _settled(path, pause)
 
     @property
     def size(self) -> int:
@@ -229,7 +231,7 @@ def _look_into(path: str, size: int) -> None:
         os.close(descriptor)
 
 
-def _settled(path: str) -> SourceIdentity:
+def _settled(path: str, pause: Callable[[float], None]) -> SourceIdentity:
     """Identify a file once a later change to it is sure to get another time stamp."""
     try:
         found = os.stat(path)
@@ -239,7 +241,7 @@ def _settled(path: str) -> SourceIdentity:
             wait = until_next_tick(time.time_ns(), found.st_mtime_ns, found.st_ctime_ns)
             if not wait:
                 break
-            time.sleep(wait)
+            pause(wait)
             found = os.stat(path)
     except LocalFileError:
         raise

@@ -4,7 +4,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Unpack
 
@@ -20,7 +20,7 @@ from resumable.transfer.course import UploadOptions
 from resumable.transfer.files import absolute
 from resumable.transfer.progress import Meter, ProgressCallback
 from resumable.transfer.results import UploadResult
-from resumable.transfer.sending import Run, Wishes
+from resumable.transfer.sending import Run, Wishes, cancelled
 from resumable.transfer.source import SourceFile
 from resumable.transfer.uploading import Upload
 
@@ -102,7 +102,7 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     path = absolute(filename)
     wish = None if part_size is None else parse_part_size(part_size)
     asked = _checked(UploadOptions(upload_id, wish, sequential), routed, thread_num)
-    source = SourceFile(path)
+    source = SourceFile(path, _pause(cancel))
     plan = make_plan(source.size, wish)
     if wish is not None and plan.part_size != wish:
         _log.warning("part_size grown from %d to %d: 10,000 parts at most", wish, plan.part_size)
@@ -113,6 +113,18 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     with file.locked(address) if file is not None else nullcontext():
         made = upload.carry_out(plan)
     return upload.result(made, time.monotonic() - began)
+
+
+def _pause(cancel: threading.Event | None) -> Callable[[float], None]:
+    """How to wait, but no longer than until the caller cancels."""
+    if cancel is None:
+        return time.sleep
+
+    def pause(seconds: float) -> None:
+        if cancel.wait(seconds):
+            raise cancelled()
+
+    return pause
 
 
 def _checkpoint_file(path: str, wish: str | os.PathLike[str] | None) -> CheckpointFile:

@@ -232,17 +232,15 @@ class Upload:
             self._finisher.abandon(made.upload_id)
 
     def _transfer(self, begun: Checkpoint, work: WorkList) -> VerifiedObject:
-        with (
-            self._done_all_the_same(),
-            Ledger(begun, self._file, self._run.stop) as ledger,
-        ):
-            try:
+        ledger = Ledger(begun, self._file, self._run.stop)
+        try:
+            with self._done_all_the_same(), ledger:
                 sender = PartSender(self._run, self._source, self._key, ledger, self._headers)
                 sender.process(work)
                 made = self._complete(ledger, sender)
-            finally:
-                count = len(ledger.records())
-                self._move(remains=self._course.remains.counted(count, ledger.saved))
+        finally:  # now that the last state of the checkpoint is written
+            count = len(ledger.records())
+            self._move(remains=self._course.remains.counted(count, ledger.saved))
         self._delete_checkpoint()
         return made
 

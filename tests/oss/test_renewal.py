@@ -270,3 +270,43 @@ def test_provider_that_has_nothing_new_leaves_the_refusal() -> None:
     same = Credentials("id", "secret", "token")
     keys = AccessKeys(lambda: same)
     assert keys.renewed(keys.current(NOW), NOW) is None
+
+
+class Circular(Provider):
+    """One that makes a call which needs the credentials it is asked for."""
+
+    def __init__(self, life: float | None) -> None:
+        super().__init__(life)
+        self.keys: AccessKeys
+        self.signed_with: list[str] = []
+
+    def __call__(self) -> Credentials:
+        refused = Credentials("refused", "secret")
+        assert self.keys.renewed(refused, self.now) is None
+        if self.asked:
+            self.signed_with.append(used(self.keys, self.now))
+        elif self.life is None:
+            used(self.keys, self.now)
+        return super().__call__()
+
+
+def test_provider_may_sign_with_the_old_key_while_it_is_asked_for_another() -> None:
+    provider = Circular(3600.0)
+    provider.keys = AccessKeys(provider)
+    assert used(provider.keys, NOW) == "1"
+    provider.now = NOW + 3400
+    assert used(provider.keys, provider.now) == "2"
+    assert provider.signed_with == ["1"]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("life", [None, 3600.0], ids=["no-expiry", "expired"])
+def test_provider_that_needs_the_key_it_is_asked_for_is_an_error(life: float | None) -> None:
+    provider = Circular(life)
+    provider.keys = AccessKeys(provider)
+    if life is not None:
+        used(provider.keys, NOW)
+        provider.now = NOW + 4000
+    with pytest.raises(CredentialsError, match="provider of credentials makes a call"):
+        provider.keys.current(provider.now)
+    assert provider.asked == (0 if life is None else 1)

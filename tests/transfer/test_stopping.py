@@ -199,8 +199,26 @@ def test_cancel_ends_a_run_that_waits_for_its_next_try(server: LocalServer, fold
             run.result(timeout=AT_ONCE)
 
 
-@pytest.mark.parametrize("size", [SIZE, PART], ids=["parts", "put"])
+def test_cancel_is_heard_while_the_run_waits_for_the_file_s_time_stamp(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, SIZE)
+    # Whole seconds: as on a file system with stamps of two seconds, which is what is waited for.
+    second = int(time.time())
+    os.utime(file, (second, second))
+    cancel = threading.Event()
+    timer = threading.Timer(0.1, cancel.set)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(TransferCancelledError):
+        upload(bucket, file, cancel=cancel)
+    assert time.monotonic() - began < 1
+    timer.join()
+    assert len(server.log) == 0
+
+
 @pytest.mark.parametrize("enable_checkpoint", [True, False])
+@pytest.mark.parametrize("size", [SIZE, PART], ids=["parts", "put"])
 def test_run_that_is_cancelled_beforehand_sends_nothing(
     server: LocalServer, bucket: Bucket, folder: Path, size: int, enable_checkpoint: bool
 ) -> None:

@@ -54,6 +54,7 @@ class ResumableError(Exception):
         request_id: The server's id of the request that failed, or an empty string.
         part_number: The part that failed, where one did.
         tries: How often the request was tried.
+        tried_for: For how long, in seconds, waits included.
         kept: What remains for the next run, as a sentence, or an empty string.
         advice: What to do next, as a sentence, or an empty string.
     """
@@ -69,6 +70,7 @@ class ResumableError(Exception):
         self.part_number: int | None = None
         self.kept = ""
         self.tries = 1
+        self.tried_for = 0.0
 
     def __str__(self) -> str:
         part = f"part {self.part_number}: " if self.part_number is not None else ""
@@ -80,7 +82,8 @@ class ResumableError(Exception):
     def _facts(self) -> list[str]:
         """What to quote to support."""
         request = [f"request id {self.request_id}"] if self.request_id else []
-        return request + ([f"tried {self.tries} times"] if self.tries > 1 else [])
+        tries = f"{self.tries} tries in {self.tried_for:.0f} s"
+        return request + ([tries] if self.tries > 1 else [])
 
 
 class InvalidArgumentError(ResumableError, ValueError):

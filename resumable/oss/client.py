@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TypeVar
 
 from resumable.core.headers import checked_headers
@@ -13,9 +14,10 @@ from resumable.oss.cancellation import Cancellation
 from resumable.oss.credentials import Credentials
 from resumable.oss.endpoint import Endpoint, check_key
 from resumable.oss.messages import CONTENT_LENGTH, Answer, Request, WireRequest
+from resumable.oss.outage import Outage
 from resumable.oss.refusals import refusal
 from resumable.oss.renewal import AccessKeys, KeyOfACall
-from resumable.oss.retry import RetryPolicy
+from resumable.oss.retry import Retry, RetryPolicy
 from resumable.oss.signing import SignatureVersion, Subject, canonical_query, sign_v1, sign_v4
 from resumable.oss.transport import OpenAnswer, Transport
 from resumable.version import __version__
@@ -85,6 +87,7 @@ class Client:
         self._transport = transport
         self._policy = policy
         self._clock = Clock()
+        self._outage = Outage()
 
     def close(self) -> None:
         """Close idle connections."""
@@ -108,15 +111,17 @@ class Client:
         Raises:
             ResumableError: the last failure. Its `tries` says how many there were.
         """
-        tries = 0
+        tries, call, began = 0, object(), monotonic()
+        what = ""
 
         def once() -> _T:
-            nonlocal tries
+            nonlocal tries, what
             key = KeyOfACall(self._keys)
             while True:
                 tries += 1
                 controls.cancellation.check()
                 request = prepare()
+                what = _name_of(request)
                 now = self._clock.now()
                 wire = self._signed(request, key, now)
                 answer = self._transport.send(wire, controls.cancellation)
@@ -128,11 +133,20 @@ class Client:
                 if not key.is_renewed(error, self._clock.now()):
                     raise error
 
+        def on_retry(retry: Retry) -> None:
+            self._outage.failed(call, what, retry)
+            controls.noticed(retry.error)
+
+        succeeded = False
         try:
-            return self._policy.run(once, controls.cancellation.sleep, controls.noticed)
+            result = self._policy.run(once, controls.cancellation.sleep, on_retry)
+            succeeded = True
         except ResumableError as error:
-            error.tries = tries
+            error.tries, error.tried_for = tries, monotonic() - began
             raise
+        finally:
+            self._outage.ended(call, succeeded=succeeded)
+        return result
 
     @contextmanager
     def open(self, request: Request, controls: Controls) -> Iterator[OpenAnswer]:
@@ -195,6 +209,11 @@ class Client:
             return False
         self._clock.correct(told)
         return True
+
+
+def _name_of(request: Request) -> str:
+    part = request.query.get("partNumber")
+    return request.operation if part is None else f"{request.operation} of part {part}"
 
 
 def _is_success(status: int) -> bool:

@@ -1,6 +1,5 @@
 """The retry policy: what is tried again, how often, and how long it waits in between."""
 
-import logging
 import sys
 from collections.abc import Callable
 
@@ -17,7 +16,7 @@ from resumable.errors import (
     TransferCancelledError,
 )
 from resumable.oss.cancellation import Cancellation
-from resumable.oss.retry import RetryPolicy, worth_retrying
+from resumable.oss.retry import Retry, RetryPolicy, worth_retrying
 
 
 class Calls:
@@ -36,7 +35,7 @@ class Calls:
         return "done"
 
     def run(self, policy: RetryPolicy) -> str:
-        return policy.run(self, self.waits.append, self.noticed.append)
+        return policy.run(self, self.waits.append, lambda retry: self.noticed.append(retry.error))
 
 
 def failing(times: int, **attributes: object) -> Calls:
@@ -162,7 +161,7 @@ def test_no_wait_is_negative_or_longer_than_the_policy_allows(
     calls = failing(failures, retry_after=retry_after)
     policy = RetryPolicy(20, base, longest, longest_after, give_up_after=1e9)
     calls.run(policy)
-    ceiling = longest if retry_after is None else longest_after
+    ceiling = longest if retry_after is None else max(longest, longest_after)
     assert all(0 <= wait <= ceiling for wait in calls.waits)
 
 
@@ -171,8 +170,18 @@ def test_no_wait_is_negative_or_longer_than_the_policy_allows(
 )
 def test_retry_after_is_honoured_and_capped(asked: float, waited: float) -> None:
     calls = failing(1, retry_after=asked)
-    calls.run(RetryPolicy())
+    calls.run(RetryPolicy(base=0.0))
     assert calls.waits == [waited]
+
+
+def test_retry_after_is_a_lower_bound_of_the_wait() -> None:
+    waits = []
+    for _ in range(50):
+        calls = failing(1, retry_after=1.0)
+        calls.run(RetryPolicy(base=20.0))
+        waits += calls.waits
+    assert min(waits) >= 1.0
+    assert max(waits) > 1.0
 
 
 def test_retry_after_of_one_failure_does_not_outlive_it() -> None:
@@ -183,12 +192,12 @@ def test_retry_after_of_one_failure_does_not_outlive_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "waits"), [(2.0, [2.0, 2.0]), (2.5, [2.5, 2.5]), (2.6, [2.6]), (50.0, [])]
+    ("retry_after", "waits"), [(2.0, [2.0, 2.0]), (2.4, [2.4, 2.4]), (2.6, [2.6]), (50.0, [])]
 )
 def test_waiting_in_all_is_bounded(retry_after: float, waits: list[float]) -> None:
     calls = failing(100, retry_after=retry_after)
     with pytest.raises(SlowDownError):
-        calls.run(RetryPolicy(attempts=100, give_up_after=5.0))
+        calls.run(RetryPolicy(base=0.0, give_up_after=5.0))
     assert calls.waits == waits
 
 
@@ -198,21 +207,41 @@ def test_patience_may_last_for_thousands_of_tries() -> None:
     assert calls.run(policy) == "done"
 
 
-def test_each_retry_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    calls = failing(2)
-    with caplog.at_level(logging.WARNING, "resumable"):
+def test_tries_are_bounded_by_time_and_not_by_their_number() -> None:
+    calls = failing(10_000)
+    with pytest.raises(SlowDownError):
         calls.run(RetryPolicy())
-    assert [record.message.partition(":")[0] for record in caplog.records] == [
-        "try 1 failed",
-        "try 2 failed",
-    ]
-    assert all("slow down" in record.message for record in caplog.records)
+    assert calls.made > 20
+    assert 270 < sum(calls.waits) <= 300
+
+
+def test_time_of_the_tries_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 25))
+    monkeypatch.setattr("resumable.oss.retry.time.monotonic", lambda: float(next(clock)))
+    calls = failing(100)
+    with pytest.raises(SlowDownError):
+        calls.run(RetryPolicy(base=0.0, give_up_after=100.0))
+    assert calls.made == 6  # one, and five of 25 s: the last begins within 100 s
+
+
+def test_long_tries_of_a_large_part_count_as_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000_000, 3600))
+    monkeypatch.setattr("resumable.oss.retry.time.monotonic", lambda: float(next(clock)))
+    calls = failing(4)
+    assert calls.run(RetryPolicy(base=0.0)) == "done"
+
+
+def test_retry_says_how_much_time_is_left() -> None:
+    left: list[float] = []
+    calls = failing(3, retry_after=10.0)
+    RetryPolicy(base=0.0).run(calls, lambda _: None, lambda retry: left.append(round(retry.left)))
+    assert left == [300, 290, 280]
 
 
 def test_callback_that_raises_ends_the_retrying() -> None:
     calls = failing(3)
 
-    def raises(_: ResumableError) -> None:
+    def raises(_: Retry) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -224,7 +253,7 @@ def test_sleep_that_is_cancelled_ends_the_retrying() -> None:
     calls, cancellation = failing(3), Cancellation()
     cancellation.cancel()
     with pytest.raises(TransferCancelledError):
-        RetryPolicy(base=60.0).run(calls, cancellation.sleep, calls.noticed.append)
+        RetryPolicy(base=60.0).run(calls, cancellation.sleep, lambda _: None)
     assert calls.made == 1
 
 

@@ -105,6 +105,8 @@ LAYERS: Mapping[str, Layer] = {
 OS_NAMES: Mapping[str, frozenset[str]] = {
     "core": words(""),
     "oss": words("environ"),
+    "oss.bucket": words("PathLike environ"),
+    "oss.settings": words("PathLike environ fsdecode"),
     "oss.transport": words("getpid path"),
     "oss.watchdog": words("register_at_fork"),
     # The configuration files of other programs are read, and nothing else is done to them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -14,6 +14,10 @@ from resumable.cli.parameters import PROXY
 _T = TypeVar("_T")
 
 Connect = Callable[[str], "resumable.Bucket"]
+
+_SECONDS = click.FloatRange(min=0, min_open=True)
+# Options that `Bucket` has under the same names.
+_AS_THEY_ARE = ("region", "style", "connect_timeout", "timeout", "ca_bundle", "proxy")
 
 
 def _placed(command: Callable[..., _T]) -> Callable[..., _T]:
@@ -32,73 +36,102 @@ def _placed(command: Callable[..., _T]) -> Callable[..., _T]:
             "--internal", is_flag=True, help="Use the region's endpoint inside the cloud."
         ),
         click.option("--accelerate", is_flag=True, help="Use transfer acceleration."),
+        click.option(
+            "--style",
+            type=click.Choice(["virtual", "path", "cname"]),
+            help="How the bucket is addressed: BUCKET.HOST/KEY, HOST/BUCKET/KEY, or a host that "
+            "is the bucket's own. Default: path for an IP address and localhost, else virtual.",
+        ),
     )
     for option in reversed(choose):
         command = option(command)
     return command
 
 
-def _carried(command: Callable[..., _T]) -> Callable[..., _T]:
-    """The options that say how requests are signed, sent and tried again."""
-    choose = (
-        click.option(
-            "--signature",
-            type=click.Choice(["v1", "v4"]),
-            help="Signature version. Default: v4 where the region is known.",
-        ),
-        click.option(
-            "--tries",
-            type=click.IntRange(min=1),
-            default=resumable.RetryPolicy().attempts,
-            show_default=True,
-            help="How often to try a request that may succeed later.",
-        ),
-        click.option(
-            "--proxy",
-            type=PROXY,
-            help="Such as http://host:3128 or socks5h://host:1080, or none for no proxy. "
-            "Default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
-        ),
-    )
-    for option in reversed(choose):
-        command = option(command)
-    return command
+# How long to wait, and which authorities to trust.
+_PATIENCE = (
+    click.option(
+        "--connect-timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        default=10.0,
+        show_default=True,
+        help="How long to wait for a connection.",
+    ),
+    click.option(
+        "--timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        default=60.0,
+        show_default=True,
+        help="How long to wait for a byte to move, in either direction.",
+    ),
+    click.option(
+        "--retry-time",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        default=resumable.RetryPolicy().give_up_after,
+        show_default=True,
+        help="How long to retry a request that keeps failing.",
+    ),
+    click.option(
+        "--tries",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How often to try a request at the most. Default: as often as there is time.",
+    ),
+    click.option(
+        "--proxy",
+        type=PROXY,
+        help="Such as http://host:3128 or socks5h://host:1080, or none for no proxy. "
+        "Default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.",
+    ),
+    click.option(
+        "--ca-bundle",
+        metavar="PATH",
+        help="Trust these certificate authorities (a PEM file or a folder) instead of the "
+        "usual ones. Default: REQUESTS_CA_BUNDLE, SSL_CERT_FILE.",
+    ),
+)
 
 
 def connected(command: Callable[..., _T]) -> Callable[..., _T]:
     """Give a command these options; it gets `connect`, which makes a bucket of a name."""
 
     @_placed
-    @_carried
+    @click.option(
+        "--signature",
+        type=click.Choice(["v1", "v4"]),
+        help="Signature version. Default: v4 where the region is known.",
+    )
     @functools.wraps(command)
-    def with_connection(  # noqa: PLR0913 - click gives each option by its name
+    def with_connection(
         *,
         endpoint: str | None,
-        region: str | None,
         internal: bool,
         accelerate: bool,
         signature: Literal["v1", "v4"] | None,
-        tries: int,
-        proxy: str | Literal[False] | None,
-        **arguments: object,
+        retry_time: float,
+        tries: int | None,
+        **arguments: Any,  # noqa: ANN401 - as click hands them in
     ) -> _T:
         _at_most_one({"--endpoint": endpoint, "--internal": internal, "--accelerate": accelerate})
+        settings = {name: arguments.pop(name) for name in _AS_THEY_ARE}
 
         def connect(name: str) -> resumable.Bucket:
             return resumable.Bucket(
                 name,
                 endpoint=endpoint,
-                region=region,
                 internal=internal,
                 accelerate=accelerate,
                 signature_version=signature,
-                retry=resumable.RetryPolicy(attempts=tries),
-                proxy=proxy,
+                retry=resumable.RetryPolicy(attempts=tries, give_up_after=retry_time),
+                **settings,
             )
 
         return command(connect=connect, **arguments)
 
-    return with_connection
+    return functools.reduce(lambda made, option: option(made), reversed(_PATIENCE), with_connection)
 
 
 def _at_most_one(options: Mapping[str, object]) -> None:

@@ -12,7 +12,7 @@ from resumable.oss.multipart import MultipartCalls
 from resumable.oss.objects import ObjectCalls
 from resumable.oss.proxies import find_proxy, read_proxy
 from resumable.oss.retry import RetryPolicy
-from resumable.oss.settings import Wishes, settle
+from resumable.oss.settings import Wishes, authorities, settle
 from resumable.oss.signing import SignatureVersion
 from resumable.oss.transport import RequestsTransport
 
@@ -41,13 +41,15 @@ class Bucket(MultipartCalls, ObjectCalls):
         internal: Use the endpoint for machines inside Alibaba Cloud, in the same region.
         accelerate: Use transfer acceleration, which must be enabled for the bucket; `overseas`
             for its endpoint outside the Chinese mainland.
-        retry: How often and how patiently requests are tried again.
+        retry: For how long requests are tried again, and how long to wait in between.
         connect_timeout: Seconds to wait for a connection.
         timeout: Seconds without a byte moving before a request fails.
-        ca_bundle: Path of a PEM file of authorities to trust instead of the usual ones.
         proxy: A URL such as `http://user:password@host:3128` or `socks5h://host:1080`, used for
             every host; False to use none. Default: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
             `NO_PROXY`, never for this machine.
+        ca_bundle: Path of a PEM file, or of a folder as OpenSSL has them, of the certificate
+            authorities to trust instead of the usual ones. Default: `REQUESTS_CA_BUNDLE`, else
+            `SSL_CERT_FILE`, else those of certifi. Certificates are always verified.
 
     Raises:
         InvalidArgumentError: the name, the endpoint, the signature or the proxy cannot be used.
@@ -68,8 +70,8 @@ class Bucket(MultipartCalls, ObjectCalls):
         retry: RetryPolicy | None = None,
         connect_timeout: float = 10.0,
         timeout: float = 60.0,
-        ca_bundle: str | None = None,
         proxy: str | Literal[False] | None = None,
+        ca_bundle: str | os.PathLike[str] | None = None,
     ) -> None:
         route, proxy = read_proxy(proxy), None  # a password is in no frame from here on
         check_bucket_name(name)
@@ -88,8 +90,8 @@ class Bucket(MultipartCalls, ObjectCalls):
             connect_timeout,
             timeout,
             tls="https" in (found.endpoint.scheme, chosen and chosen.scheme),
-            ca_bundle=ca_bundle,
             proxy=chosen,
+            trust=authorities(ca_bundle),
         )
         self._client = Client(target, found.keys, transport, retry or RetryPolicy())
         self._controls = Controls()

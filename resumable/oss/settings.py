@@ -25,6 +25,8 @@ from resumable.oss.endpoint import (
 )
 from resumable.oss.renewal import AccessKeys
 
+# Which authorities to trust: the first that is set, as requests and OpenSSL read them.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 ENDPOINT = "OSS_ENDPOINT"
 REGION = "OSS_REGION"
 
@@ -86,6 +88,29 @@ def settle(wishes: Wishes) -> Settings:
     endpoint = _endpoint(wishes, region, files)
     keys = _keys(wishes.credentials, files)
     return Settings(endpoint, region or endpoint.region or _first_region(files.seen), keys)
+
+
+def authorities(given: str | os.PathLike[str] | None) -> tuple[str | None, str]:
+    """Which certificate authorities to trust, and which setting says so.
+
+    Args:
+        given: The caller's path; it comes before the environment.
+
+    Returns:
+        The path as it was given, None for the usual ones; and the name of the setting.
+
+    Raises:
+        InvalidArgumentError: it is no path.
+    """
+    if given is not None:
+        try:
+            return os.fsdecode(given), "ca_bundle"
+        except TypeError:
+            raise InvalidArgumentError(f"ca_bundle {given!r} is not a path") from None
+    for name in CA_VARIABLES:
+        if path := os.environ.get(name):
+            return path, name
+    return None, ""
 
 
 def _endpoint(wishes: Wishes, region: str | None, files: _Files) -> Endpoint:

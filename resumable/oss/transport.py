@@ -124,8 +124,8 @@ class RequestsTransport:
         connect_timeout: Seconds to wait for a connection.
         timeout: Seconds without a byte moving, in either direction, before a request fails.
         tls: Whether there are to be TLS connections. Without it no authority is trusted.
-        ca_bundle: Path of a PEM file or a folder of the certificate authorities to trust instead
-            of the usual ones. Certificates are always verified.
+        trust: Path of a PEM file or a folder of the certificate authorities to trust, None for
+            the usual ones; and which setting says so. Certificates are always verified.
         proxy: What all requests go through.
     """
 
@@ -135,14 +135,15 @@ class RequestsTransport:
         timeout: float,
         *,
         tls: bool,
-        ca_bundle: str | None,
+        trust: tuple[str | None, str] = (None, ""),
         proxy: Proxy | None = None,
     ) -> None:
         self._timeouts = (connect_timeout, timeout)
-        if ca_bundle is not None:
-            self._context = _context_of(ca_bundle)
+        path, setting = trust
+        if not tls and (path is None or setting != "ca_bundle"):
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         else:
-            self._context = _usual_context() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._context = _usual_context() if path is None else _context_of(path, setting)
         self._proxy = proxy
         if proxy is not None:
             _log.info("requests go through the proxy %s, given by %s", proxy, proxy.setting)
@@ -344,12 +345,13 @@ def _as_text(value: str) -> str:
     return _CONTROL.sub(" ", value)
 
 
-def _context_of(path: str) -> ssl.SSLContext:
+def _context_of(path: str, setting: str) -> ssl.SSLContext:
     try:
         return _trusting(path)
     except OSError as error:  # an SSLError is one, too
         raise InvalidArgumentError(
-            f"ca_bundle {path!r} cannot be used: {error.strerror or error}"
+            f"the certificate authorities in {path!r} ({setting}) cannot be used: "
+            f"{error.strerror or error}"
         ) from None
 
 

@@ -90,3 +90,40 @@ def test_everything_can_come_from_the_file_of_ossutil(
     assert outcome.code == 2
     assert str(config) in outcome.err
     assert "TopSecretValue" not in outcome.err
+
+
+def test_bucket_can_be_addressed_in_the_path(run: Run, folder: Path, looked_up: list[str]) -> None:
+    endpoint = ("--endpoint", "http://oss:9000", "--style", "path")
+    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k", "--tries", 1, *endpoint)
+    assert outcome.code == 3
+    assert set(looked_up) == {"oss"}
+
+
+def test_retries_end_after_the_time_that_is_given(run: Run, folder: Path) -> None:
+    options = ("--endpoint", "http://127.0.0.1:1", "--retry-time", 0.3)
+    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k", *options)
+    assert outcome.code == 3
+    assert "127.0.0.1:1" in outcome.err
+    assert "tries in" in outcome.err
+
+
+def test_server_that_is_silent_is_waited_for_as_long_as_is_said(
+    run: Run, server: LocalServer, folder: Path
+) -> None:
+    server.faults.add({"operation": "PutObject", "times": None, "effect": {"stall": None}})
+    options = ("--timeout", 0.2, "--tries", 2)
+    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k", *options)
+    assert outcome.code == 3
+    assert "2 tries" in outcome.err
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--connect-timeout"])
+def test_timeout_of_no_time_is_a_wrong_call(run: Run, folder: Path, option: str) -> None:
+    assert run("cp", make_file(folder, 10), "oss://examplebucket/k", option, 0).code == 2
+
+
+def test_authorities_can_be_given(run: Run, folder: Path) -> None:
+    options = ("--endpoint", "https://localhost:1", "--ca-bundle", "gone.pem")
+    outcome = run("cp", make_file(folder, 10), "oss://examplebucket/k", *options)
+    assert outcome.code == 2
+    assert "gone.pem" in outcome.err

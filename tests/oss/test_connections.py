@@ -324,7 +324,7 @@ def test_zone_of_an_address_stays_on_this_machine() -> None:
 def test_timeout_beyond_what_a_socket_knows_is_a_long_one(serve: Serve) -> None:
     server = serve(answering(answer(200)))
     request = WireRequest("GET", server.endpoint, "/k", {}, None)
-    transport = RequestsTransport(2.0**32, 2.0**32, tls=False, ca_bundle=None)
+    transport = RequestsTransport(2.0**32, 2.0**32, tls=False)
     with closing(transport):
         assert transport.send(request, Cancellation()).status == 200
 

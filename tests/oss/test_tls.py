@@ -8,6 +8,7 @@ The key was made for these tests and guards nothing:
 import os
 import socket
 import ssl
+import subprocess
 import threading
 import traceback
 from collections.abc import Callable
@@ -21,11 +22,13 @@ from resumable import Bucket
 from resumable.errors import (
     AccessDeniedError,
     ConnectionFailedError,
+    InvalidArgumentError,
     LocalFileError,
     ResumableError,
 )
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import WireRequest
+from resumable.oss.settings import CA_VARIABLES
 from resumable.oss.transport import RequestsTransport, _usual_context
 from tests.oss.conftest import KEYS, Serve
 from tests.oss.rawserver import Peer, Script, acknowledgement, answer, answering, error_answer
@@ -120,15 +123,73 @@ def test_certificate_that_cannot_be_trusted_ends_it_before_any_request(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_authorities_of_the_environment_are_not_trusted(
+@pytest.fixture(autouse=True)
+def usual_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("name", CA_VARIABLES)
+def test_authorities_of_the_environment_are_trusted(
     serve: Serve, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, TRUSTED)
     server = serve(answering(acknowledgement(b"x")), tls)
-    with unknown_authority(server.port) as bucket, pytest.raises(ConnectionFailedError):
+    with unknown_authority(server.port) as bucket:
         bucket.put_object("k", b"x")
-    assert server.requests == []
+    assert len(server.requests) == 1
+
+
+def test_argument_comes_before_the_environment(
+    serve: Serve, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(KEYS / "common-name-only.pem"))
+    server = serve(answering(acknowledgement(b"x")), tls)
+    with bucket_at(server.endpoint, TRUSTED) as bucket:
+        bucket.put_object("k", b"x")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("name", CA_VARIABLES)
+def test_authorities_of_the_environment_that_are_not_there_name_the_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.setenv(name, str(tmp_path / "gone.pem"))
+    with pytest.raises(InvalidArgumentError) as failed:
+        unknown_authority(1)
+    assert name in str(failed.value)
+    assert "gone.pem" in str(failed.value)
+    bucket_at("http://127.0.0.1:1").close()  # nobody is to be trusted without TLS
+
+
+def test_folder_of_authorities_is_trusted(
+    serve: Serve, tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    name = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", TRUSTED],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    (tmp_path / f"{name}.0").write_bytes(Path(TRUSTED).read_bytes())
+    server = serve(answering(acknowledgement(b"x")), tls)
+    with bucket_at(server.endpoint, str(tmp_path)) as bucket:
+        bucket.put_object("k", b"x")
+    assert len(server.requests) == 1
+
+
+def test_path_of_the_authorities_is_opened_as_it_is_given(
+    serve: Serve, tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """`link/../ca.pem` is beside what the link leads to, and not beside the link."""
+    (tmp_path / "there" / "below").mkdir(parents=True)
+    (tmp_path / "there" / "ca.pem").write_bytes(Path(TRUSTED).read_bytes())
+    (tmp_path / "ca.pem").write_bytes((KEYS / "common-name-only.pem").read_bytes())
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "below")
+    server = serve(answering(acknowledgement(b"x")), tls)
+    with bucket_at(server.endpoint, f"{tmp_path}/link/../ca.pem") as bucket:
+        bucket.put_object("k", b"x")
+    assert len(server.requests) == 1
 
 
 def test_server_without_tls_is_a_typed_error(serve: Serve) -> None:
@@ -261,7 +322,7 @@ def test_transport_that_is_made_without_tls_trusts_nobody(
 ) -> None:
     server = serve(answering(answer(200)), tls)
     request = WireRequest("GET", server.endpoint, "/k", {}, None)
-    transport = RequestsTransport(5, 5, tls=False, ca_bundle=None)
+    transport = RequestsTransport(5, 5, tls=False)
     with closing(transport), pytest.raises(ConnectionFailedError, match="certificate"):
         transport.send(request, Cancellation())
     assert server.requests == []

@@ -224,11 +224,11 @@ def test_local_file_error_keeps_what_the_system_said() -> None:
 READING: dict[str, tuple[ResumableError, str]] = {
     "of the server": (
         filled(ServerError),
-        "part 7: refused (HTTP 503 SlowDown, EC 0001-1, request id REQ, tried 4 times). Kept. Wait",
+        "part 7: refused (HTTP 503 SlowDown, EC 0001-1, request id REQ, 4 tries in 0 s). Kept. Wait",
     ),
     "of the network": (
         filled(NetworkError),
-        "part 7: refused (request id REQ, tried 4 times). Kept. Wait",
+        "part 7: refused (request id REQ, 4 tries in 0 s). Kept. Wait",
     ),
     "without a code": (ServerError("refused", status=500), "refused (HTTP 500)"),
     "plain": (ResumableError("it did not work"), "it did not work"),

@@ -303,7 +303,7 @@ def test_error_says_how_often_it_was_tried(
     server: LocalServer, bucket: Bucket, effect: dict[str, Any]
 ) -> None:
     server.faults.add({"operation": "PutObject", "times": None, "effect": effect})
-    with pytest.raises(ResumableError, match="tried 4 times") as failed:
+    with pytest.raises(ResumableError, match="4 tries in") as failed:
         bucket.put_object(KEY, FIRST)
     assert failed.value.tries == QUICK.attempts == requests(server)["PutObject"]
 

@@ -224,8 +224,10 @@ def test_local_file_error_keeps_what_the_system_said() -> None:
 READING: dict[str, tuple[ResumableError, str]] = {
     "of the server": (
         filled(ServerError),
-        "part 7: refused (HTTP 503 SlowDown, EC 0001-1, request id REQ, 4 tries in 0 s). "
-        "Kept. Wait",
+        (
+            "part 7: refused (HTTP 503 SlowDown, EC 0001-1, request id REQ, 4 tries in 0 s). "
+            "Kept. Wait"
+        ),
     ),
     "of the network": (
         filled(NetworkError),

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -118,5 +119,5 @@ def test_database_that_cannot_be_opened_is_told_as_it_is(tmp_path: Path) -> None
     with LocalServer(tmp_path):
         pass
     (tmp_path / "store.sqlite-wal").mkdir()
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
         LocalServer(tmp_path).start()

@@ -173,7 +173,15 @@ class NetworkError(ResumableError):
 
 
 class ConnectionFailedError(NetworkError):
-    """The connection was refused, could not be made, or was lost."""
+    """The connection was refused, could not be made, or was lost.
+
+    Attributes:
+        is_unresolved: Whether the host's name could not be looked up.
+        is_plain: Whether TLS met a server that speaks plain HTTP.
+    """
+
+    is_unresolved: bool = False
+    is_plain: bool = False
 
 
 class ProxyError(ConnectionFailedError):
@@ -219,6 +227,7 @@ class ServerError(ResumableError):
         code: The error code of the answer, such as `AccessDenied`; empty if it had none.
         ec: The finer error code (EC) to look up in the OSS documentation, or empty.
         host_id: The host the server says was addressed, or empty.
+        endpoint: Where the bucket is, if the server says that it is elsewhere, or empty.
         retry_after: Seconds the server asks to wait before the next try, or None.
         server_time: The server's clock at the answer (seconds since the epoch), or None.
     """
@@ -238,6 +247,7 @@ class ServerError(ResumableError):
     ) -> None:
         super().__init__(message, request_id=request_id, advice=advice)
         self.host_id = host_id
+        self.endpoint = ""
         self.status = status
         self.code = code
         self.ec = ec

@@ -9,10 +9,11 @@ from time import monotonic
 from typing import TypeVar
 
 from resumable.core.headers import checked_headers
-from resumable.errors import ClockSkewError, ResumableError
+from resumable.errors import ClockSkewError, NetworkError, ResumableError, ServerError
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.credentials import Credentials
 from resumable.oss.endpoint import Endpoint, check_key
+from resumable.oss.hints import network_advice, server_advice
 from resumable.oss.messages import CONTENT_LENGTH, Answer, Request, WireRequest
 from resumable.oss.outage import Outage
 from resumable.oss.refusals import refusal
@@ -124,10 +125,11 @@ class Client:
                 what = _name_of(request)
                 now = self._clock.now()
                 wire = self._signed(request, key, now)
-                answer = self._transport.send(wire, controls.cancellation)
+                with self._advising():
+                    answer = self._transport.send(wire, controls.cancellation)
                 if _is_success(answer.status):
                     return read(answer)
-                error = refusal(request, answer)
+                error = refusal(request, answer, self._advise)
                 if isinstance(error, ClockSkewError):
                     error.retryable = self._correct_clock(error, now)
                 if not key.is_renewed(error, self._clock.now()):
@@ -158,15 +160,33 @@ class Client:
         while True:
             now = self._clock.now()
             wire = self._signed(request, key, now)
-            with self._transport.open(wire, controls.cancellation) as answer:
+            with (
+                self._advising(),
+                self._transport.open(wire, controls.cancellation) as answer,
+            ):
                 if _is_success(answer.status):
                     yield answer
                     return
-                error = refusal(request, answer.whole())
+                error = refusal(request, answer.whole(), self._advise)
             if isinstance(error, ClockSkewError):
                 self._correct_clock(error, now)
             if not key.is_renewed(error, self._clock.now()):
                 raise error
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Say what to do next about a host that cannot be reached."""
+        try:
+            yield
+        except NetworkError as error:
+            target = self.target
+            hint = network_advice(error, target.bucket, target.endpoint)
+            error.advice = hint or error.advice
+            raise
+
+    def _advise(self, error: ServerError, told_bucket: str) -> str:
+        target = self.target
+        return server_advice(error, told_bucket, target.bucket, target.endpoint, target.region)
 
     def _signed(self, request: Request, key: KeyOfACall, now: float) -> WireRequest:
         if request.key is not None:

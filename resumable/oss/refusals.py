@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 
 from resumable.errors import (
     AccessDeniedError,
@@ -56,8 +57,19 @@ _ADVICE: dict[type[ServerError], str] = {
 _MAX_MESSAGE = 500
 
 
-def refusal(request: Request, answer: Answer) -> ServerError:
-    """The error for an answer that is not a success."""
+def refusal(
+    request: Request,
+    answer: Answer,
+    advise: Callable[[ServerError, str], str] | None = None,
+) -> ServerError:
+    """The error for an answer that is not a success.
+
+    Args:
+        request: What was asked.
+        answer: What came.
+        advise: Gives better advice than the error's kind does, from the error and the bucket that
+            the answer speaks of; an empty string if it knows none.
+    """
     told = _error_document(answer)
     code = told.text("Code") if told else ""
     message = told.text("Message")[:_MAX_MESSAGE] if told else ""
@@ -71,6 +83,10 @@ def refusal(request: Request, answer: Answer) -> ServerError:
         request_id=answer.request_id or (told.text("RequestId") if told else ""),
         advice=_ADVICE.get(kind, ""),
     )
+    error.endpoint = told.text("Endpoint") if told else ""
+    bucket = (told.text("BucketName") or told.text("Bucket")) if told else ""
+    if advise is not None:
+        error.advice = advise(error, bucket) or error.advice
     error.retry_after = answer.retry_after
     error.server_time = answer.server_time
     if kind is InvalidDigestError or code == "RequestTimeout":

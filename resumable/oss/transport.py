@@ -49,8 +49,9 @@ _SAFE = ("GET", "HEAD")
 # What no header carries: in a log it would look like lines, or steer a terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]+")
 # Why TLS cannot be agreed on, however often it is tried; what else goes wrong may be damage.
+_PLAIN = re.compile("HTTP_REQUEST|RECORD_LAYER_FAILURE|WRONG_VERSION_NUMBER")
 _DISAGREEMENTS = re.compile(
-    "HTTP_REQUEST|RECORD_LAYER_FAILURE|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|UNRECOGNIZED_NAME"
+    f"{_PLAIN.pattern}|UNSUPPORTED_PROTOCOL|UNRECOGNIZED_NAME"
     "|ALERT_(BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|UNKNOWN_CA"
     "|UNSUPPORTED_CERTIFICATE|MISSING_EXTENSION|ACCESS_DENIED|INAPPROPRIATE_FALLBACK"
     "|INSUFFICIENT_SECURITY|PROTOCOL_VERSION)"
@@ -289,6 +290,8 @@ def _translated(causes: list[BaseException], exchange: Exchange, place: str) -> 
                 advice="Check the endpoint's name; give ca_bundle= for a private authority",
             )
             failed.retryable = False
+            if _PLAIN.search(_openssl_reason(cause)):
+                failed.is_plain, failed.advice = True, ""
             return failed
         if type(cause).__name__ == "HTTPException":  # the only one that has no type of its own
             failed = ConnectionFailedError(f"{place} answered with too many headers to be read")
@@ -301,8 +304,11 @@ def _translated(causes: list[BaseException], exchange: Exchange, place: str) -> 
     )
     if not exchange.is_connected:
         reason = "timed out" if timed_out else _reason(causes)
-        kind = RequestTimeoutError if timed_out else ConnectionFailedError
-        return kind(f"cannot connect to {place}: {reason}")
+        if timed_out:
+            return RequestTimeoutError(f"cannot connect to {place}: {reason}")
+        unconnected = ConnectionFailedError(f"cannot connect to {place}: {reason}")
+        unconnected.is_unresolved = any(type(cause).__name__ == "gaierror" for cause in causes)
+        return unconnected
     if timed_out:
         return RequestTimeoutError(f"{place} did not move a byte, or end its answer, in time")
     return ConnectionFailedError(f"the connection to {place} failed: {_reason(causes)}")
@@ -317,9 +323,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_final(error: ssl.SSLError) -> bool:
+    disagrees = _DISAGREEMENTS.search(_openssl_reason(error))
+    return isinstance(error, ssl.SSLCertVerificationError) or bool(disagrees)
+
+
+def _openssl_reason(error: ssl.SSLError) -> str:
     # What OpenSSL says may be too new to have a name in this Python; its words are in the text.
-    reason = getattr(error, "reason", None) or str(error).upper().replace(" ", "_")
-    return isinstance(error, ssl.SSLCertVerificationError) or bool(_DISAGREEMENTS.search(reason))
+    return getattr(error, "reason", None) or str(error).upper().replace(" ", "_")
 
 
 def _reason(causes: list[BaseException]) -> str:

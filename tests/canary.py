@@ -56,10 +56,10 @@ def watch(tell: Callable[[str], object] = die) -> None:
 def _watch_checkpoints(tell: Callable[[str], object]) -> None:
     write = files.write_durably
 
-    def write_durably(path: str, data: bytes) -> None:
+    def write_durably(path: str, data: bytes) -> str:
         if _holds_secret(data.decode("ascii")):
             tell(f"a secret in {path}")
-        write(path, data)
+        return write(path, data)
 
     vars(checkpoints)["write_durably"] = write_durably
 

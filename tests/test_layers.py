@@ -116,6 +116,7 @@ OS_NAMES: Mapping[str, frozenset[str]] = {
     "transfer.source": words(
         "O_RDONLY close fspath fstat open path read sendfile stat stat_result"
     ),
+    "transfer.naming": words("PathLike fsdecode fsencode path pathconf"),
     # filelock hands its callback the descriptor of the lock it has just taken.
     "transfer.checkpoints": words(
         "PathLike fspath getpid name path SEEK_SET ftruncate lseek write"

@@ -18,6 +18,8 @@ VERSION: Final = 2
 READABLE_VERSIONS = (1, VERSION)
 MAX_CHECKPOINT_SIZE = 4 * 1024 * 1024
 FIRST_BYTES = b'{"destination":'  # of every checkpoint, since the keys are sorted
+_SECTOR = 512
+_OF_CHECKPOINTS = bytes([0, 0x0A, *range(0x20, 0x7F)])
 # What OSS and those who speak like it give: hexadecimal digits, sometimes with a number of parts.
 ETAG = r"[A-Za-z0-9._+*/=:-]{1,256}"
 
@@ -97,6 +99,19 @@ class Checkpoint:
     def plan(self) -> Plan:
         """How the file was cut when this was written."""
         return Plan(self.file.size, self.part_size)
+
+
+def may_be_checkpoint(content: bytes) -> bool:
+    """Whether this is a checkpoint, or what a crash or a damaged disk may have left of one.
+
+    Every state of a checkpoint begins with the same bytes. After a power cut the end of it may be
+    missing or zeros, and so may its first sector; what is left of it is printable ASCII all the
+    same. Anything else is a file of the user's.
+    """
+    begun = content[:_SECTOR].rstrip(b"\0")
+    if begun.startswith(FIRST_BYTES):
+        return True
+    return FIRST_BYTES.startswith(begun) and not content.translate(None, _OF_CHECKPOINTS)
 
 
 def headers_digest(headers: Mapping[str, str]) -> str:

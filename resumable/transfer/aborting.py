@@ -22,7 +22,7 @@ from resumable.oss.cancellation import Cancellation
 from resumable.oss.client import Controls
 from resumable.oss.options import RequestOptions, merge_options
 from resumable.transfer.checkpoints import CheckpointFile, checkpoint_path_of
-from resumable.transfer.files import absolute
+from resumable.transfer.naming import path_as_given
 from resumable.transfer.status import CheckpointStatus, read_checkpoint
 
 _log = logging.getLogger("resumable")
@@ -92,7 +92,7 @@ def abort_checkpoint(
         TransferLockedError: a transfer is working on it.
         ResumableError: the upload could not be aborted. The checkpoint is kept.
     """
-    source = absolute(filename)
+    source = path_as_given(filename)
     file = CheckpointFile(checkpoint_path_of(source, checkpoint_path))
     if read_checkpoint(source, checkpoint_path=file.path) is None:
         return None

@@ -1,18 +1,14 @@
 """The checkpoint file: who may use it, what it says, and keeping it up to date at a small cost."""
 
+import errno
 import json
 import logging
 import os
 import re
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 from filelock import FileLock, Timeout
 
@@ -22,14 +18,13 @@ from resumable.core.checkpoint import (
     Checkpoint,
     CheckpointFromFutureError,
     CheckpointUnreadableError,
-    PartRecord,
     encode,
+    may_be_checkpoint,
 )
-from resumable.core.plan import Plan
-from resumable.errors import CheckpointError, LocalFileError, ResumableError, TransferLockedError
+from resumable.errors import CheckpointError, LocalFileError, TransferLockedError
 from resumable.transfer.files import (
-    absolute,
     clear_leftover,
+    kept_folder,
     links_of,
     read_bounded,
     read_open,
@@ -39,6 +34,7 @@ from resumable.transfer.files import (
     side_files,
     write_durably,
 )
+from resumable.transfer.naming import beside, path_as_given
 from resumable.transfer.source import identify
 
 _log = logging.getLogger("resumable")
@@ -49,15 +45,16 @@ _LOCK_POLL = 0.02
 _MAX_HOLDER = 8192  # a key can take six bytes for each of its characters
 _UPLOAD_ID = re.compile(rb'"upload_id":\s*"([\x21\x23-\x7e]{1,1024})"')
 _HOLDER_BEGINS = b'{"pid": '
-# After a write that took t seconds none follows for this many times t: 1 % of the time.
-_PAUSE_PER_WRITE = 99
-_SHORTEST_PAUSE = 0.05
-_JOIN = 0.1
+# What opening something else than a file fails with; None: it is opened, and then seen.
+_NO_FILES = (None, errno.ELOOP, errno.ENXIO, errno.ENOTDIR)
+_SUFFIX, _LOCK_SUFFIX = ".cp", ".lock"
+# Of the longest suffix of a checkpoint's name, that of its next state.
+_ROOM = 14
 
 
 def checkpoint_path_of(source: str, wish: str | os.PathLike[str] | None) -> str:
     """Where the checkpoint of a file is kept: where the caller says, else beside it."""
-    return absolute(wish) if wish else f"{source}.cp"
+    return path_as_given(wish) if wish else beside(source, _SUFFIX, len(_SUFFIX) + _ROOM)
 
 
 class CheckpointFile:
@@ -65,11 +62,14 @@ class CheckpointFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.lock_path = f"{path}.lock"
+        self.lock_path = beside(path, _LOCK_SUFFIX, _ROOM)
         # Every file that a transfer writes beside the source.
         self.side_files = (*side_files(path), self.lock_path)
         self._lock_inode = -1
         self._to = ""
+        # The same while the folder is kept open.
+        self._at, self._lock_at = self.path, self.lock_path
+        self._is_unsynced = False
 
     @contextmanager
     def locked(self, to: str = "") -> Iterator[None]:
@@ -87,13 +87,34 @@ class CheckpointFile:
                 be written to, or its file system cannot lock.
         """
         self._to = to
-        if not os.path.isdir(os.path.dirname(self.path)):
+        if not os.path.isdir(os.path.dirname(self.path) or "."):
             raise CheckpointError(
                 f"the folder of the checkpoint {self.path!r} does not exist",
                 advice="Make it, or give another checkpoint_path=",
             )
+        with self._kept_in_folder(), self._held_lock():
+            yield
+
+    @contextmanager
+    def _kept_in_folder(self) -> Iterator[None]:
+        with ExitStack() as kept:
+            try:
+                self._at = kept.enter_context(kept_folder(self.path))
+            except OSError as error:
+                raise self._not_lockable(error.strerror or str(error)) from None
+            self._lock_at = beside(self._at, _LOCK_SUFFIX, _ROOM)
+            try:
+                yield
+            except LocalFileError as error:
+                self._name_as_given(error)
+                raise
+            finally:
+                self._at, self._lock_at = self.path, self.lock_path
+
+    @contextmanager
+    def _held_lock(self) -> Iterator[None]:
         lock = FileLock(
-            self.lock_path,
+            self._lock_at,
             mode=0o600,
             thread_local=False,
             fallback_to_soft=False,
@@ -107,31 +128,53 @@ class CheckpointFile:
                 f"{self.lock_path!r} would be the lock of the checkpoint, but holds something else",
                 advice="Give another checkpoint_path=; that file was left as it is",
             ) from None
-        except OSError as error:
-            raise self._not_lockable(error.strerror or str(error)) from None
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise self._not_lockable(reason) from None
         try:
             yield
         finally:
             self._remove_lock()
             lock.release()
 
+    def has_left_something(self) -> bool:
+        """Whether an earlier run has left a checkpoint here, whole or damaged, or its lock.
+
+        Nothing is changed or locked.
+
+        Raises:
+            CheckpointError: there is a file, but it cannot be read.
+        """
+        states = (self._content_of(path) for path in side_files(self.path))
+        if any(state is not None and may_be_checkpoint(state) for state in states):
+            return True
+        lock = self._content_of(self.lock_path)
+        return lock is not None and (_parse_holder(lock) is not None or _is_torn(lock))
+
+    def _content_of(self, path: str) -> bytes | None:
+        try:
+            return read_bounded(path, MAX_CHECKPOINT_SIZE)
+        except LocalFileError as error:
+            if error.errno in _NO_FILES:
+                return None
+            raise self._unreadable(error) from None
+
     def load(self) -> Checkpoint | None:
         """Read the checkpoint; None if there is none, or none that can be used.
 
-        What is torn or damaged is renamed to `<path>.bad` and told in the log.
+        A torn or damaged one is renamed to `<path>.bad`, with a warning in the log.
 
         Raises:
-            CheckpointError: a newer version wrote it, or it is a link; it is left alone.
+            CheckpointError: a newer version wrote it, or it is a link or another file of the
+                user's; it is left alone.
             LocalFileError: something else has the name of its next state.
         """
-        clear_leftover(self.path, FIRST_BYTES)
+        clear_leftover(self._at, FIRST_BYTES)
         try:
-            data = read_bounded(self.path, MAX_CHECKPOINT_SIZE)
+            data = read_bounded(self._at, MAX_CHECKPOINT_SIZE)
         except LocalFileError as error:
-            raise CheckpointError(
-                f"the checkpoint cannot be read: {error}",
-                advice="Remove it, or give another checkpoint_path=",
-            ) from None
+            self._name_as_given(error)
+            raise self._unreadable(error) from None
         if data is None:
             return None
         try:
@@ -142,7 +185,12 @@ class CheckpointFile:
                 advice="Finish the transfer with that release, or give another checkpoint_path=",
             ) from None
         except CheckpointUnreadableError as error:
-            bad = set_aside(self.path)
+            if not may_be_checkpoint(data):
+                raise CheckpointError(
+                    f"{self.path!r} has the name of the checkpoint, but is another file",
+                    advice="Give another checkpoint_path=, or move that file; it was left as it is",
+                ) from None
+            bad = self._as_given(set_aside(self._at))
             upload = _UPLOAD_ID.search(data)
             _log.warning(
                 "checkpoint %r cannot be used (%s): now %r; upload %s may be left on the server",
@@ -154,14 +202,33 @@ class CheckpointFile:
             return None
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint, durably and as a whole."""
-        write_durably(self.path, encode(checkpoint))
+        """Write the checkpoint, durably and as a whole.
+
+        Where the file system cannot sync, a power cut may undo it: there is one warning.
+
+        Raises:
+            LocalFileError: it cannot be written.
+        """
+        try:
+            unsynced = write_durably(self._at, encode(checkpoint))
+        except LocalFileError as error:
+            self._name_as_given(error)
+            raise
+        if unsynced and not self._is_unsynced:
+            self._is_unsynced = True
+            _log.warning(
+                "checkpoint %r of upload %s may not survive a power cut: it cannot be synced: %s",
+                self.path,
+                checkpoint.upload_id,
+                unsynced,
+            )
 
     def delete(self) -> None:
         """Remove the checkpoint. That it cannot be removed is told in the log: it does no harm."""
         try:
-            remove(self.path)
+            remove(self._at)
         except LocalFileError as error:
+            self._name_as_given(error)
             _log.warning("the checkpoint is left behind: %s", error)
 
     def _acquire(self, lock: FileLock) -> None:
@@ -170,7 +237,7 @@ class CheckpointFile:
             try:
                 lock.acquire(timeout=_LOCK_PATIENCE)
             except Timeout:
-                if os.path.lexists(self.lock_path):
+                if os.path.lexists(self._lock_at):
                     raise self._held_by_another() from None
             else:
                 return
@@ -191,10 +258,28 @@ class CheckpointFile:
     def _remove_lock(self) -> None:
         try:
             # If somebody took ours away, the one there now is another run's.
-            if os.name == "posix" and identify(self.lock_path).inode == self._lock_inode:
-                remove(self.lock_path)
+            if os.name == "posix" and identify(self._lock_at).inode == self._lock_inode:
+                remove(self._lock_at)
         except OSError as error:
             _log.warning("the lock file %r could not be removed: %s", self.lock_path, error)
+
+    def _as_given(self, at: str) -> str:
+        """What stands for a path in the folder that is kept open, for people."""
+        kept, given = (
+            path[: len(path) - len(os.path.basename(path))] for path in (self._at, self.path)
+        )
+        return at if kept == given else at.replace(kept, given)
+
+    def _name_as_given(self, error: LocalFileError) -> None:
+        error.message = self._as_given(error.message)
+        if isinstance(error.filename, str):
+            error.filename = self._as_given(error.filename)
+
+    def _unreadable(self, error: LocalFileError) -> CheckpointError:
+        return CheckpointError(
+            f"the checkpoint cannot be read: {error}",
+            advice="Remove it, or give another checkpoint_path=",
+        )
 
     def _not_lockable(self, why: str) -> CheckpointError:
         return CheckpointError(
@@ -204,7 +289,7 @@ class CheckpointFile:
 
     def _held_by_another(self) -> TransferLockedError | CheckpointError:
         try:
-            content = read_bounded(self.lock_path, _MAX_HOLDER) or b""
+            content = read_bounded(self._lock_at, _MAX_HOLDER) or b""
         except LocalFileError:
             content = b""
         holder, to = _parse_holder(content) or "another process", _parse_address(content)
@@ -262,126 +347,3 @@ def _parse_address(content: bytes) -> str:
     except (ValueError, TypeError, KeyError, RecursionError):
         return ""
     return told if isinstance(told, str) else ""
-
-
-class Ledger:
-    """The parts the server has acknowledged, in memory at once and on disk soon after.
-
-    One thread writes the newest state while further parts gather, and rests in between, so that
-    writing takes little more than 1 % of the time, however many parts there are. What a crash
-    loses of it, ListParts knows. Without a file it only remembers.
-
-    Args:
-        begun: The checkpoint to start from.
-        file: Where to keep it, or None.
-        failed: Told once, from the writing thread, if it cannot be written.
-    """
-
-    def __init__(
-        self,
-        begun: Checkpoint,
-        file: CheckpointFile | None,
-        failed: Callable[[ResumableError], None],
-    ) -> None:
-        self._begun = begun
-        self._file = file
-        self._failed = failed
-        self.saved = len(begun.parts)  # how many parts the file holds
-        self._writing = threading.Lock()
-        self._records = {record.number: record for record in begun.parts}
-        self._news = threading.Condition()
-        self._unwritten = False
-        self._closing = False
-        self._broken = False
-        self._thread = threading.Thread(target=self._write_on, name="checkpoint", daemon=True)
-
-    def __enter__(self) -> Self:
-        if self._file is not None:
-            try:
-                self._thread.start()
-            except RuntimeError as error:
-                _log.warning("the checkpoint is only written at the end: %s", error)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Write the last state, whatever ended the transfer."""
-        with self._news:
-            self._closing = True
-            self._news.notify_all()
-        while self._thread.is_alive():
-            self._thread.join(_JOIN)  # in turns, so that a second Ctrl-C is heard
-        try:
-            self.flush()
-        except ResumableError as unwritten:
-            if error is None:
-                raise
-            # What ended the transfer is the news; ListParts knows what this would have told.
-            _log.warning("the checkpoint could not be brought up to date: %s", unwritten)
-
-    @property
-    def upload_id(self) -> str:
-        """The upload the parts belong to."""
-        return self._begun.upload_id
-
-    @property
-    def plan(self) -> Plan:
-        """How the file is cut."""
-        return self._begun.plan
-
-    def records(self) -> list[PartRecord]:
-        """The acknowledged parts, ascending."""
-        with self._news:
-            return [self._records[number] for number in sorted(self._records)]
-
-    def record(self, part: PartRecord) -> None:
-        """Note an acknowledged part."""
-        with self._news:
-            self._records[part.number] = part
-            self._unwritten = True
-            self._news.notify_all()
-
-    def keep_only(self, numbers: set[int]) -> None:
-        """Strike the parts that turned out not to be at the server."""
-        with self._news:
-            self._records = {n: part for n, part in self._records.items() if n in numbers}
-            self._unwritten = True
-
-    def flush(self) -> None:
-        """Write what is not written yet, now.
-
-        Raises:
-            LocalFileError: it cannot be written.
-        """
-        if self._file is None or self._broken:
-            return
-        with self._writing:  # one at a time, or an older state could replace a newer one
-            with self._news:
-                if not self._unwritten:
-                    return
-                self._unwritten = False
-            parts = tuple(self.records())
-            self._file.save(replace(self._begun, parts=parts))
-            self.saved = len(parts)
-
-    def _write_on(self) -> None:
-        while True:
-            with self._news:
-                self._news.wait_for(lambda: self._unwritten or self._closing)
-                if self._closing:
-                    return
-            began = time.monotonic()
-            try:
-                self.flush()
-            except ResumableError as error:
-                # Writing again would only lengthen the list of what went wrong.
-                self._broken = True
-                self._failed(error)
-                return
-            pause = max(_SHORTEST_PAUSE, _PAUSE_PER_WRITE * (time.monotonic() - began))
-            with self._news:
-                self._news.wait_for(lambda: self._closing, timeout=pause)

@@ -1,11 +1,14 @@
 """What a transfer keeps beside the source: the only module that writes, syncs and renames files."""
 
+import errno
 import itertools
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from resumable.errors import InvalidArgumentError, LocalFileError
+from resumable.errors import LocalFileError
+from resumable.transfer.naming import beside
 
 # A name that no file of the user's has: what a killed run left under it is removed.
 _NEW = ".resumable-new"
@@ -17,26 +20,56 @@ _MAX_LEFTOVER = 8 * 1024 * 1024
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
-
-
-def absolute(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
-    """The path from the root, so that it means the same file when the folder is changed.
-
-    Raises:
-        InvalidArgumentError: it is no path.
-    """
-    try:
-        whole = os.path.abspath(os.fsdecode(path))
-    except TypeError:
-        raise InvalidArgumentError(f"{path!r} is not a path") from None
-    if "\0" in whole:
-        raise InvalidArgumentError(f"the path {whole!r} holds a NUL")
-    return whole
+# Opening a folder with it needs no permission to list it.
+_PATH_ONLY = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0)
+_DESCRIPTORS = "/proc/self/fd"
+# What file systems say that cannot sync a folder, or any file.
+_UNSYNCABLE = {
+    errno.EACCES,
+    errno.EBADF,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.ENOTTY,
+    errno.EOPNOTSUPP,
+    errno.EPERM,
+}
 
 
 def side_files(path: str) -> tuple[str, str]:
     """The names `write_durably` uses for this path."""
-    return path, path + _NEW
+    return path, _next_state(path)
+
+
+@contextmanager
+def kept_folder(path: str) -> Iterator[str]:
+    """A path that means the same name in the same folder for as long as the context lasts.
+
+    The folder is opened once: neither another working folder nor what happens to the folders above
+    changes where the path leads to. Where the system has no /proc, it is the path as given.
+
+    Raises:
+        OSError: the folder cannot be opened.
+    """
+    folder, name = os.path.split(path)
+    if not name or not getattr(os, "O_PATH", 0):
+        yield path
+        return
+    descriptor = os.open(folder or ".", _PATH_ONLY)
+    try:
+        anchor = f"{_DESCRIPTORS}/{descriptor}"
+        yield f"{anchor}/{name}" if _leads_to(anchor, descriptor) else path
+    finally:
+        with suppress(OSError):  # nothing was written by it
+            os.close(descriptor)
+
+
+def _leads_to(anchor: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(anchor), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 def links_of(descriptor: int) -> int:
@@ -44,11 +77,14 @@ def links_of(descriptor: int) -> int:
     return os.fstat(descriptor).st_nlink
 
 
-def write_durably(path: str, data: bytes) -> None:
+def write_durably(path: str, data: bytes) -> str:
     """Put a whole new file in the place of `path`, or leave what was there: the only way.
 
     The bytes are on the disk before the name points to them, and the name is on the disk before
     this returns. The file is readable by its owner only, from birth. Links are not followed.
+
+    Returns:
+        Why a power cut may undo it, where the file system cannot sync; else nothing.
 
     Raises:
         LocalFileError: a step failed. It is not tried again: after a failed fsync the pages
@@ -57,14 +93,14 @@ def write_durably(path: str, data: bytes) -> None:
     try:
         for tries_left in reversed(range(_WRITE_TRIES)):
             try:
-                _replace(path, data)
+                unsynced = _replace(path, data)
                 break
             except (FileExistsError, FileNotFoundError):
                 # Another run writes the same file, under a lock that lies: it took our new file
                 # for one that was left over.
-                if not tries_left or not os.path.isdir(os.path.dirname(path)):
+                if not tries_left or not os.path.isdir(os.path.dirname(path) or "."):
                     raise
-        _sync_folder(path)
+        return unsynced or _sync_folder(path)
     except LocalFileError:
         raise
     except OSError as error:
@@ -127,7 +163,8 @@ def set_aside(path: str) -> str:
     Raises:
         LocalFileError: it cannot be renamed.
     """
-    names = itertools.chain([f"{path}.bad"], (f"{path}.bad.{n}" for n in itertools.count(1)))
+    suffixes = itertools.chain([".bad"], (f".bad.{n}" for n in itertools.count(1)))
+    names = (beside(path, suffix, len(_NEW)) for suffix in suffixes)
     bad = next(name for name in names if not os.path.lexists(name))
     try:
         os.replace(path, bad)
@@ -146,14 +183,15 @@ def clear_leftover(path: str, begins: bytes) -> None:
     Raises:
         LocalFileError: what is there was not made by this program, or cannot be removed.
     """
+    new = _next_state(path)
     try:
-        _remove_leftover(path + _NEW, begins)
+        _remove_leftover(new, begins)
     except FileNotFoundError:
         return
     except LocalFileError:
         raise
     except OSError as error:
-        raise LocalFileError.of(error, "removing", path + _NEW) from None
+        raise LocalFileError.of(error, "removing", new) from None
 
 
 def remove(path: str) -> None:
@@ -170,18 +208,23 @@ def remove(path: str) -> None:
         raise LocalFileError.of(error, "removing", path) from None
 
 
-def _replace(path: str, data: bytes) -> None:
-    new = path + _NEW
+def _next_state(path: str) -> str:
+    return beside(path, _NEW, len(_NEW))
+
+
+def _replace(path: str, data: bytes) -> str:
+    new = _next_state(path)
     descriptor = _create_exclusively(new, data[:_MARK])
     try:
         _write_all(descriptor, data)
-        os.fsync(descriptor)
+        unsynced = _sync(descriptor)
     except OSError:
         remove(new)
         raise
     finally:
         os.close(descriptor)
     os.replace(new, path)
+    return unsynced
 
 
 def _create_exclusively(path: str, begins: bytes) -> int:
@@ -201,7 +244,10 @@ def _remove_leftover(path: str, begins: bytes) -> None:
     # A power cut may have kept later sectors of 512 bytes and lost the first.
     begun = there[:512].rstrip(b"\0")[: len(begins)]
     if os.lstat(path).st_nlink > 1 or len(there) > _MAX_LEFTOVER or not begins.startswith(begun):
-        raise LocalFileError(f"{path!r} is in the way: it was not made by this program")
+        raise LocalFileError(
+            f"{path!r} is in the way: it was not made by this program",
+            advice="Move it away, or give another checkpoint_path=",
+        )
     os.unlink(path)
 
 
@@ -211,11 +257,30 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _sync_folder(path: str) -> None:
-    if os.name != "posix":  # Windows does not open folders; its rename is journalled
-        return
-    descriptor = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
+def _sync(descriptor: int) -> str:
+    """Bring a file or a folder to the disk; why it cannot be done here, or nothing."""
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        return _why_unsyncable(error)
+    return ""
+
+
+def _sync_folder(path: str) -> str:
+    if os.name != "posix":  # Windows does not open folders; its rename is journalled
+        return ""
+    try:
+        descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    except OSError as error:
+        return _why_unsyncable(error)
+    try:
+        return _sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _why_unsyncable(error: OSError) -> str:
+    """The reason, unless the disk failed: then the error is raised."""
+    if error.errno not in _UNSYNCABLE:
+        raise error
+    return error.strerror or str(error)

@@ -31,8 +31,8 @@ from resumable.errors import (
 from resumable.oss.content_type import with_content_type
 from resumable.oss.results import ObjectHead, StoredObject, UploadedPart
 from resumable.transfer.aborting import abandon
-from resumable.transfer.checkpoints import Ledger
 from resumable.transfer.fileparts import FilePart
+from resumable.transfer.ledger import Ledger
 from resumable.transfer.results import Verified, VerifiedObject
 from resumable.transfer.sending import Run, digest_of, suspecting
 from resumable.transfer.source import SourceFile, SourceReader

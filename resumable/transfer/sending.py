@@ -22,8 +22,8 @@ from resumable.oss.bucket import Bucket
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.client import Controls
 from resumable.oss.results import UploadedPart
-from resumable.transfer.checkpoints import Ledger
 from resumable.transfer.fileparts import FilePart, Watch
+from resumable.transfer.ledger import Ledger
 from resumable.transfer.progress import Meter
 from resumable.transfer.source import SourceFile, SourceReader
 from resumable.transfer.workers import Throttle, Workers
@@ -49,7 +49,6 @@ class Run:
         self.throttle = Throttle(wishes.thread_num)
         # Calls under the reins end when the run is stopped; tidying up must not.
         self.free_bucket = bucket
-        self._stopped_by: ResumableError | None = None
         self.renew()
 
     def renew(self) -> None:
@@ -62,18 +61,12 @@ class Run:
         """Whether the caller asked to stop."""
         return self.wishes.cancel is not None and self.wishes.cancel.is_set()
 
-    def stop(self, error: ResumableError) -> None:
-        """Stop the run from another thread, for this reason."""
-        self._stopped_by = error
-
     def tick(self) -> None:
         """Look around: has anybody stopped the run, and is there progress to tell?
 
         Raises:
             ResumableError: the run was stopped.
         """
-        if self._stopped_by is not None:
-            raise self._stopped_by
         if self.was_cancelled:
             raise cancelled()
         self.meter.show()

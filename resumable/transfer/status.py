@@ -11,7 +11,8 @@ from resumable.core.checkpoint import (
 )
 from resumable.errors import CheckpointError, LocalFileError
 from resumable.transfer.checkpoints import checkpoint_path_of, decoded
-from resumable.transfer.files import absolute, read_bounded
+from resumable.transfer.files import read_bounded
+from resumable.transfer.naming import path_as_given
 from resumable.transfer.source import identify
 
 
@@ -63,7 +64,7 @@ def read_checkpoint(
     Raises:
         CheckpointError: it cannot be read, is damaged, or was written by a newer release.
     """
-    source = absolute(filename)
+    source = path_as_given(filename)
     path = checkpoint_path_of(source, checkpoint_path)
     try:
         data = read_bounded(path, MAX_CHECKPOINT_SIZE)

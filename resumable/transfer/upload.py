@@ -17,7 +17,7 @@ from resumable.oss.operations import check_upload_id
 from resumable.oss.options import PutOptions, merge_options
 from resumable.transfer.checkpoints import CheckpointFile, checkpoint_path_of
 from resumable.transfer.course import UploadOptions
-from resumable.transfer.files import absolute
+from resumable.transfer.naming import path_as_given
 from resumable.transfer.progress import Meter, ProgressCallback
 from resumable.transfer.results import UploadResult
 from resumable.transfer.sending import Run, Wishes, cancelled
@@ -99,7 +99,7 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     check_key(key)
     _check_threads(thread_num)
     routed = route_headers(merge_options(headers, options, PutOptions))
-    path = absolute(filename)
+    path = path_as_given(filename)
     wish = None if part_size is None else parse_part_size(part_size)
     asked = _checked(UploadOptions(upload_id, wish, sequential), routed, thread_num)
     source = SourceFile(path, _pause(cancel))
@@ -108,6 +108,8 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
         _log.warning("part_size grown from %d to %d: 10,000 parts at most", wish, plan.part_size)
     run = Run(bucket, Meter(source.size, progress), Wishes(thread_num, content_md5, cancel))
     file = _checkpoint_file(path, checkpoint_path) if enable_checkpoint else None
+    if file is not None and plan.count == 1 and upload_id is None and not file.has_left_something():
+        file = None  # nothing to resume, and nothing to keep: no file is touched
     upload = Upload(run, source, key, routed, asked, file)
     address = f"oss://{bucket.name}/{key}"
     with file.locked(address) if file is not None else nullcontext():

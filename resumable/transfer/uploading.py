@@ -34,9 +34,10 @@ from resumable.errors import (
 )
 from resumable.oss.content_type import with_content_type
 from resumable.oss.results import InitiatedUpload
-from resumable.transfer.checkpoints import CheckpointFile, Ledger
+from resumable.transfer.checkpoints import CheckpointFile
 from resumable.transfer.course import NOTHING, Course, UploadOptions, checkpoint_refused
 from resumable.transfer.finishing import Content, Finisher
+from resumable.transfer.ledger import Ledger
 from resumable.transfer.listing import list_all_parts, whole_seconds
 from resumable.transfer.results import UploadResult, VerifiedObject
 from resumable.transfer.sending import PartSender, Run, digest_of
@@ -232,7 +233,7 @@ class Upload:
             self._finisher.abandon(made.upload_id)
 
     def _transfer(self, begun: Checkpoint, work: WorkList) -> VerifiedObject:
-        ledger = Ledger(begun, self._file, self._run.stop)
+        ledger = Ledger(begun, self._file)
         try:
             with self._done_all_the_same(), ledger:
                 sender = PartSender(self._run, self._source, self._key, ledger, self._headers)

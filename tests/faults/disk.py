@@ -134,10 +134,10 @@ class _Observed:
             path = os.readlink(f"/proc/self/fd/{target}").removesuffix(" (deleted)")
         else:
             path = os.path.abspath(os.fsdecode(target))  # type: ignore[arg-type]
-        if path == self._folder:
+        if path == self._folder or os.path.realpath(path) == self._folder:
             return "folder"
         folder, name = os.path.split(path)
-        return _ROLES.get(name) if folder == self._folder else None
+        return _ROLES.get(name) if os.path.realpath(folder) == self._folder else None
 
     def around(self, kind: str, real: Function) -> Function:
         """The call, made by the observer where it is about one of the files."""
@@ -220,12 +220,16 @@ class Injector:
     fault: DiskFault | None = None
     calls: Counter[str] = field(default_factory=Counter)
     hits: list[tuple[str, Role]] = field(default_factory=list)
+    is_recorded: bool = False
     calls_after: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, call: Call) -> Any:  # noqa: ANN401 - what the call gives
         if not self._is_hit(call):
-            return call.go()
+            made = call.go()
+            # Of the first record, this is the last step.
+            self.is_recorded |= (call.kind, call.role) == ("os.fsync", "folder") and not self.hits
+            return made
         error = self.fault.error if self.fault is not None else None
         if error is None:
             return (call.go_short or call.go)()
@@ -255,9 +259,14 @@ class _Success:
     """The run ends well all the same."""
 
 
-Outcome = type[ResumableError] | type[_Success]
+class _Beginning:
+    """An error of the disk if it struck before anything was sent, else the run ends well."""
+
+
+Outcome = type[ResumableError] | type[_Success] | type[_Beginning]
 
 SUCCESS = _Success
+BEGINNING = _Beginning
 _SOURCE = ("open", "os.open", "os.stat", "os.fstat", "os.close")
 _READING = ("seek", "readinto")
 _LOCKING = ("os.open", "os.fstat", "os.read", "os.ftruncate", "os.lseek", "os.write")
@@ -280,9 +289,12 @@ EXPECTED: Mapping[tuple[str, Role], Outcome] = {
     # A checkpoint that cannot be read might name an upload: it is not written over.
     **{(kind, "checkpoint"): CheckpointError for kind in ("os.open", "os.fstat", "os.read")},
     ("os.close", "checkpoint"): CheckpointError,
-    # What cannot be recorded is not gone on with.
-    **{(kind, "next"): LocalFileError for kind in (*_WRITING, *_LEFTOVER)},
-    **{(kind, "folder"): LocalFileError for kind in ("os.open", "os.fsync", "os.close")},
+    # Without a first record nothing is sent; after it the checkpoint is an aid.
+    **{(kind, "next"): BEGINNING for kind in (*_WRITING, *_LEFTOVER)},
+    # The folder is opened for the lock, and to be synced.
+    **{(kind, "folder"): BEGINNING for kind in ("os.open", "os.fsync", "os.close")},
+    # Where its descriptor cannot be used for the paths in it, they are used as they were given.
+    **{(kind, "folder"): SUCCESS for kind in ("os.stat", "os.fstat")},
     # One that is torn cannot be set aside.
     ("os.replace", "checkpoint"): LocalFileError,
     ("os.path.lexists", "bad"): SUCCESS,

@@ -20,12 +20,13 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
-from resumable import Bucket, LocalFileError, NoSuchKeyError, ServerError
-from resumable.core.checkpoint import CheckpointUnreadableError
+from resumable import Bucket, CheckpointError, LocalFileError, NoSuchKeyError, ServerError
+from resumable.core.checkpoint import FIRST_BYTES, CheckpointUnreadableError
 from resumable.core.checkpoint_reading import decode
 from resumable.server import LocalServer
 from tests import canary
 from tests.faults.disk import (
+    BEGINNING,
     LONGEST_RUN,
     MOST_CALLS_AFTER,
     MOST_REQUESTS_MORE,
@@ -40,6 +41,11 @@ from tests.faults.disk import (
     run_upload,
 )
 from tests.support import KIB, content, local_bucket, random_bytes
+
+TORN = FIRST_BYTES[:9]
+
+# Without these there is no record.
+_FIRST_RECORD = ("os.fsync", "os.write", "os.replace")
 
 # Two blocks each, so that a part is not read in one.
 PART_SIZE = 600 * KIB
@@ -146,7 +152,7 @@ class Stage:
         if setup.found in ("checkpoint", "leftover"):
             self._leave_checkpoint(file, key, setup)
         if setup.found == "torn":
-            checkpoint.write_bytes(b'{"version": 1, "kind"')
+            checkpoint.write_bytes(TORN)
         if setup.found == "leftover":
             file.with_name(f"{NAME}.cp.resumable-new").write_bytes(checkpoint.read_bytes()[:40])
         self._server.log.clear()
@@ -190,7 +196,10 @@ def play(stage: Stage, setup: Setup, fault: DiskFault, tally: Tally) -> bool:
     tally.longest = max(tally.longest, ended.seconds)
     tally.ends["success" if ended.error is None else type(ended.error).__name__] += 1
     asked = len(stage.server.log)
-    wrong = [*_wrong_end(ended, fault, injector), *_wrong_remains(stage.bucket, key, file, data)]
+    wrong = [
+        *_wrong_end(ended, fault, injector, setup),
+        *_wrong_remains(stage.bucket, key, file, data),
+    ]
     if injector.calls_after > MOST_CALLS_AFTER and fault.error is not None:
         wrong.append(f"{injector.calls_after} calls after the one that failed")
     if asked > usual + MOST_REQUESTS_MORE:
@@ -202,13 +211,19 @@ def play(stage: Stage, setup: Setup, fault: DiskFault, tally: Tally) -> bool:
     return True
 
 
-def _wrong_end(ended: Ended, fault: DiskFault, injector: Injector) -> Iterator[str]:
+def _wrong_end(ended: Ended, fault: DiskFault, injector: Injector, setup: Setup) -> Iterator[str]:
     if ended.is_stuck:
         yield f"stuck: no end within {LONGEST_RUN:.0f} s"
         return
     wanted = expected(fault, injector.hits)
     if wanted is None:
         yield f"not declared: {injector.hits[0]}"
+    elif wanted is BEGINNING:
+        if ended.error is not None and not _is_of_the_beginning(ended.error):
+            yield f"not an error of the beginning: {ended}"
+        must_fail = setup.found in ("nothing", "torn") and not injector.is_recorded
+        if ended.error is None and must_fail and injector.hits[0][0] in _FIRST_RECORD:
+            yield "nothing was recorded, and the run continued"
     elif wanted is SUCCESS:
         if ended.error is not None:
             yield f"the fault is survivable, and the run was not: {injector.hits}"
@@ -216,6 +231,10 @@ def _wrong_end(ended: Ended, fault: DiskFault, injector: Injector) -> Iterator[s
         yield f"not the error declared: {wanted.__name__}"
     elif isinstance(ended.error, LocalFileError) and ended.error.errno != fault.error:
         yield f"not the errno of the fault: {ended.error.errno}"
+
+
+def _is_of_the_beginning(error: BaseException) -> bool:
+    return type(error) in (LocalFileError, CheckpointError)
 
 
 def _wrong_remains(bucket: Bucket, key: str, file: Path, data: bytes) -> Iterator[str]:
@@ -229,7 +248,7 @@ def _wrong_remains(bucket: Bucket, key: str, file: Path, data: bytes) -> Iterato
         try:
             decode(text)
         except CheckpointUnreadableError as error:
-            if text != b'{"version": 1, "kind"':
+            if text != TORN:
                 yield f"half-written checkpoint: {error}"
 
 

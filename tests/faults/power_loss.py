@@ -36,7 +36,8 @@ from resumable.core.checkpoint import (
     headers_digest,
 )
 from resumable.core.checkpoint_reading import decode
-from resumable.transfer.checkpoints import CheckpointFile, Ledger
+from resumable.transfer.checkpoints import CheckpointFile
+from resumable.transfer.ledger import Ledger
 from tests.crash.tally import Tally
 from tests.faults.crash_points import ForkedStage, memory_folder
 from tests.faults.cut_uploads import cut_upload
@@ -240,7 +241,7 @@ def ledger_trace(folder: Path, parts: int, seed: int) -> Trace:
             file.load()
             begun = begun_checkpoint(folder, upload_id, parts)
             file.save(begun)
-            ledger = Ledger(begun, file, failed=_raise)
+            ledger = Ledger(begun, file)
             for number in numbers:
                 events.append(Acknowledged(upload_id, number))
                 etag, crc64 = rng.randbytes(16).hex().upper(), rng.getrandbits(64)
@@ -259,10 +260,6 @@ def _leftovers(rng: random.Random) -> dict[str, bytes]:
     holder = json.dumps({"pid": rng.randint(1, 99_999), "host": host, "since": since})
     begun = FIRST_BYTES + b'{"bucket":"'
     return {f"{_CP}.lock": holder.encode(), f"{_CP}.resumable-new": begun[: rng.randint(0, 26)]}
-
-
-def _raise(error: ResumableError) -> None:
-    raise error
 
 
 def begun_checkpoint(folder: Path, upload_id: str, parts: int) -> Checkpoint:

@@ -20,8 +20,9 @@ from resumable.core.reconcile import (
     reconcile_parts,
 )
 from resumable.transfer import finishing, uploading
-from resumable.transfer.checkpoints import CheckpointFile, Ledger
+from resumable.transfer.checkpoints import CheckpointFile
 from resumable.transfer.finishing import Finisher
+from resumable.transfer.ledger import Ledger
 from resumable.transfer.results import VerifiedObject
 from resumable.transfer.sending import PartSender, digest_of
 from resumable.transfer.source import SourceFile, SourceReader

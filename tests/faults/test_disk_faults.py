@@ -361,7 +361,9 @@ def test_system_call_that_really_fails(
     traced, calls = folder.parent / "traced", failing.partition(":")[0]
     options = ["-f", "-qq", "-o", str(traced), "-e", f"trace={calls}", "-e", f"inject={failing}"]
     if path:
-        options += ["-P", f"{folder}/{path}"]
+        # The folder is opened first, and its files by the descriptor.
+        for place in (folder, *(f"/proc/self/fd/{number}" for number in range(3, 64))):
+            options += ["-P", f"{place}/{path}"]
     ended = upload_in_child(bucket, file, before=[strace, *options])
     assert "INJECTED" in traced.read_text()
     assert ended.get("error", "success") == end, ended

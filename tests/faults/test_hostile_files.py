@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from resumable import ResumableError
+from resumable import CheckpointError, ResumableError
 from resumable.core import reconcile
-from resumable.core.checkpoint import Checkpoint, PartRecord
+from resumable.core.checkpoint import Checkpoint, PartRecord, may_be_checkpoint
 from resumable.core.plan import Plan
 from resumable.core.reconcile import ListedPart, Verdict, Wanted, WorkList
 from resumable.transfer import uploading
@@ -40,6 +40,8 @@ def test_hostile_checkpoint_changes_neither_what_is_made_nor_where(
     stem, stored = Path(name).stem, (FOLDER / name).read_bytes()
     told = stage.run(tmp_path, f"aimed-at/{stem}", stored)
     match OUTCOMES[name]["outcome"]:
+        case "unreadable" if not may_be_checkpoint(stored):
+            assert isinstance(told.error, CheckpointError)
         case "unreadable":
             assert told.error is None
             assert list(told.beside) == ["example.bin.cp.bad"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from resumable.core.checkpoint import FIRST_BYTES
 from resumable.transfer import checkpoints, files
 from tests.faults.hostile_files import Place
 from tests.faults.hostile_links import NAME, SUFFIXES, THINGS, attempt, race, set_up, state_of
@@ -44,16 +45,19 @@ def test_what_is_in_the_way_is_neither_followed_nor_waited_for(
     assert error is not None or thing.startswith("hard link")
 
 
+TORN = FIRST_BYTES[:9]
+
+
 @pytest.mark.parametrize("thing", THINGS)
 def test_place_of_a_bad_checkpoint_is_never_written_through(
     stage: Place, tmp_path: Path, thing: str
 ) -> None:
     put(thing, tmp_path / f"{NAME}.bad", stage.outside)
-    (tmp_path / NAME).write_bytes(b"torn")
+    (tmp_path / NAME).write_bytes(TORN)
     before = state_of(stage.outside)
     assert attempt(stage, tmp_path, f"{thing}.bad") is None
     assert state_of(stage.outside) == before
-    assert (tmp_path / f"{NAME}.bad.1").read_bytes() == b"torn"
+    assert (tmp_path / f"{NAME}.bad.1").read_bytes() == TORN
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -34,6 +34,7 @@ from resumable import (
 from resumable.core.checkpoint import Checkpoint, encode
 from resumable.core.checkpoint_reading import decode
 from resumable.server import LocalServer
+from resumable.transfer.checkpoints import checkpoint_path_of
 from tests.support import CREDENTIALS, KIB, PART
 
 KEY = "exampledir/exampleobject.txt"
@@ -149,7 +150,7 @@ def under_way(server: LocalServer, call: Callable[[], _T]) -> Iterator[Future[_T
 
 def checkpoint_path(file: Path) -> Path:
     """Where the checkpoint of a file is kept."""
-    return file.with_name(f"{file.name}.cp")
+    return Path(checkpoint_path_of(str(file), None))
 
 
 def beside(file: Path) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from resumable import Bucket, CheckpointError, read_checkpoint
-from resumable.core.checkpoint import encode
+from resumable.core.checkpoint import FIRST_BYTES, encode
 from resumable.server import LocalServer
 from tests.support import PART, make_file
 
@@ -39,6 +39,9 @@ def test_checkpoint_from_the_future_is_refused_and_left_alone(
     assert len(server.log) == 0
 
 
+BEGINS = FIRST_BYTES
+
+
 def torn(checkpoint: bytes) -> bytes:
     return checkpoint[: len(checkpoint) // 2]
 
@@ -54,12 +57,13 @@ def forged(checkpoint: bytes) -> bytes:
         pytest.param(forged, id="one-digit-changed"),
         pytest.param(lambda _: b"", id="empty"),
         pytest.param(lambda checkpoint: bytes(len(checkpoint)), id="zeros"),
-        pytest.param(lambda _: b'"a string"', id="json-string"),
-        pytest.param(lambda _: b"null", id="json-null"),
-        pytest.param(lambda _: b"[" * 100_000, id="deep"),
-        pytest.param(lambda _: b'{"version": ' + b"9" * 5000 + b"}", id="endless-number"),
-        pytest.param(lambda _: b" " * 5_000_000, id="huge"),
-        pytest.param(lambda _: b"\xff\xfe", id="no-text"),
+        pytest.param(lambda _: BEGINS + b"null}", id="json-null"),
+        pytest.param(lambda _: BEGINS + b"[" * 100_000, id="deep"),
+        pytest.param(lambda _: BEGINS + b'1,"version":' + b"9" * 5000 + b"}", id="endless-number"),
+        pytest.param(lambda _: BEGINS + b" " * 5_000_000, id="huge"),
+        pytest.param(lambda _: BEGINS + b"\xff\xfe", id="no-text"),
+        pytest.param(lambda _: BEGINS[:5], id="begun"),
+        pytest.param(lambda checkpoint: bytes(512) + checkpoint[512:], id="first-sector-lost"),
     ],
 )
 def test_unreadable_checkpoint_is_set_aside_and_the_upload_begins_anew(
@@ -83,10 +87,13 @@ def test_earlier_bad_checkpoint_is_not_overwritten(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
     file = make_file(folder, SIZE)
-    for content in (b"first", b"second"):
+    for content in (BEGINS + b"1}", BEGINS + b"2}"):
         checkpoint_path(file).write_bytes(content)
         upload(bucket, file)
-    assert {path.read_bytes() for path in folder.glob("*.bad*")} == {b"first", b"second"}
+    assert {path.read_bytes() for path in folder.glob("*.bad*")} == {
+        BEGINS + b"1}",
+        BEGINS + b"2}",
+    }
 
 
 def test_hostile_checkpoint_cannot_make_a_wrong_object(

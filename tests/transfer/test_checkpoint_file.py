@@ -1,7 +1,9 @@
 """The checkpoint on the disk: who may read it, what it holds, and what becomes of a bad one."""
 
 import errno
+import logging
 import os
+import shutil
 import stat
 import threading
 from collections.abc import Callable
@@ -13,22 +15,25 @@ import pytest
 from resumable import (
     Bucket,
     CheckpointError,
-    LocalFileError,
     ResumableError,
+    abort_checkpoint,
+    read_checkpoint,
 )
 from resumable.server import LocalServer
 from resumable.transfer.files import write_durably
-from tests.support import CREDENTIALS, PART, make_file, parts_sent, requests
+from tests.support import CREDENTIALS, PART, content, make_file, parts_sent, requests
 
 from .child import started
 from .steps import (
     ALL,
+    KEY,
     SIZE,
     beside,
     checkpoint_path,
     exists,
     fault,
     gate,
+    interrupted,
     open_uploads,
     recorded,
     refused,
@@ -187,12 +192,11 @@ def precious_link(path: Path) -> None:
     path.symlink_to(path.parents[1] / "victim")
 
 
-@pytest.mark.parametrize("size", [SIZE, PART], ids=["parts", "put"])
 @pytest.mark.parametrize("make", [precious_file, precious_link])
 def test_what_is_in_the_way_of_the_next_state_is_told_before_anything_is_sent(
-    server: LocalServer, bucket: Bucket, folder: Path, size: int, make: Callable[[Path], None]
+    server: LocalServer, bucket: Bucket, folder: Path, make: Callable[[Path], None]
 ) -> None:
-    file = make_file(folder, size)
+    file = make_file(folder, SIZE)
     make(folder / NEW)
     with pytest.raises(ResumableError, match=NEW):
         upload(bucket, file)
@@ -211,8 +215,7 @@ def test_link_planted_while_sending_is_not_followed(
         server.faults.wait_reached("first")
         precious_link(folder / NEW)
         server.faults.release("first")
-        with pytest.raises(LocalFileError, match=NEW):
-            run.result()
+        run.result()
     assert (folder / NEW).read_bytes() == b"precious"
 
 
@@ -240,23 +243,30 @@ def test_folder_that_cannot_be_written_to_is_told_before_any_request(
     assert beside(file) == set()
 
 
-def test_full_disk_ends_the_run_at_once_and_resumably(
+def test_full_disk_costs_a_warning_and_not_the_upload(
     server: LocalServer, bucket: Bucket, folder: Path
 ) -> None:
     file = make_file(folder, 30 * PART)
-    server.faults.add(fault("UploadPart", gate("held"), skip=20, times=None))
-    server.faults.add(fault("UploadPart", refused(), skip=20, times=None))
-    # Room for the beginning of a checkpoint and not for twenty parts. The last part is held for
-    # ever: the run can only end because the checkpoint could not be written.
+    # Room for the beginning of a checkpoint and not for thirty parts.
     with started(server.endpoint, file, "1500") as child:
-        server.faults.wait_reached("held")
+        outcome = child.outcome()
+    assert outcome["error"] is None
+    assert content(bucket, KEY) == file.read_bytes()
+    assert open_uploads(bucket) == []
+    assert beside(file) == set()
+
+
+def test_disk_that_is_full_at_the_beginning_ends_the_upload_before_a_part_is_sent(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file = make_file(folder, 30 * PART)
+    with started(server.endpoint, file, "400") as child:
         outcome = child.outcome()
     assert (outcome["error"], outcome["errno"]) == ("LocalFileError", errno.EFBIG)
     assert f"{file}.cp" in outcome["told"]
-    assert requests(server)["UploadPart"] == 20
-    assert beside(file) == {"example.bin.cp"}
-    server.faults.clear()
-    assert upload(bucket, file).parts_reused == 20
+    assert requests(server)["UploadPart"] == 0
+    assert open_uploads(bucket) == []
+    assert beside(file) == set()
 
 
 def test_checkpoint_that_another_program_removes_does_not_fail_the_upload(
@@ -279,7 +289,7 @@ def test_checkpoint_that_cannot_be_removed_does_not_fail_a_finished_upload(
     unlink = os.unlink
 
     def refuse(path: str) -> None:
-        if path == str(checkpoint_path(file)):
+        if os.path.basename(path) == checkpoint_path(file).name:
             raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
         unlink(path)
 
@@ -313,8 +323,12 @@ def test_checkpoint_of_another_file_serves_nothing_it_does_not_hold(
     assert open_uploads(bucket) == []
 
 
-def test_checkpoint_that_cannot_be_written_any_more_ends_the_run(
-    server: LocalServer, bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_upload_continues_where_its_checkpoint_cannot_be_written_any_more(
+    server: LocalServer,
+    bucket: Bucket,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     file = make_file(folder, SIZE)
     fsync, tries = os.fsync, []
@@ -322,18 +336,182 @@ def test_checkpoint_that_cannot_be_written_any_more_ends_the_run(
     def broken(descriptor: int) -> None:
         if threading.current_thread().name == "checkpoint":
             tries.append(descriptor)
+            written.set()
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         fsync(descriptor)
 
+    written = threading.Event()
     monkeypatch.setattr(os, "fsync", broken)
-    server.faults.add(fault("UploadPart", gate("held"), skip=1, times=None))
-    server.faults.add(fault("UploadPart", refused(), skip=1, times=None))
+    server.faults.add(fault("UploadPart", gate("held"), skip=1, times=1))
     with under_way(server, lambda: upload(bucket, file)) as run:
         server.faults.wait_reached("held")
-        with pytest.raises(LocalFileError) as raised:
-            run.result(timeout=10)
-    assert raised.value.errno == errno.EIO
+        [upload_id] = open_uploads(bucket)
+        assert written.wait(10)
+        server.faults.release("held")
+        assert run.result(timeout=20).bytes_sent == SIZE
     assert len(tries) == 1
+    warnings = [r.message for r in caplog.records if r.levelno >= logging.WARNING]
+    assert [upload_id in message for message in warnings] == [True]
+    assert beside(file) == set()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.ENOSYS])
+@pytest.mark.parametrize("kind", [stat.S_ISREG, stat.S_ISDIR], ids=["file", "folder"])
+def test_file_system_that_cannot_sync_costs_one_warning(
+    bucket: Bucket,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    kind: Callable[[int], bool],
+) -> None:
+    file = make_file(folder, SIZE)
+    fsync = os.fsync
+
+    def unable(descriptor: int) -> None:
+        if kind(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", unable)
+    assert upload(bucket, file).bytes_sent == SIZE
+    assert len([r for r in caplog.records if "power cut" in r.message]) == 1
+    assert beside(file) == set()
+
+
+def test_folder_of_the_checkpoint_that_vanishes_costs_a_warning(
+    server: LocalServer,
+    bucket: Bucket,
+    folder: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file, elsewhere = make_file(folder, SIZE), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    server.faults.add(fault("UploadPart", gate("held"), skip=1, times=1))
+
+    def run_it() -> object:
+        return upload(bucket, file, checkpoint_path=elsewhere / "x.cp")
+
+    with under_way(server, run_it) as run:
+        server.faults.wait_reached("held")
+        [upload_id] = open_uploads(bucket)
+        shutil.rmtree(elsewhere)
+        server.faults.release("held")
+        run.result(timeout=20)
+    assert upload_id in caplog.text
+    assert open_uploads(bucket) == []
+
+
+def test_folder_of_the_checkpoint_that_is_renamed_does_not_matter(
+    server: LocalServer,
+    bucket: Bucket,
+    folder: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file, elsewhere = make_file(folder, SIZE), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    server.faults.add(fault("UploadPart", gate("held"), skip=1, times=1))
+
+    def run_it() -> object:
+        return upload(bucket, file, checkpoint_path=elsewhere / "x.cp")
+
+    with under_way(server, run_it) as run:
+        server.faults.wait_reached("held")
+        renamed = elsewhere.rename(tmp_path / "renamed")
+        assert {path.name for path in renamed.iterdir()} >= {"x.cp", "x.cp.lock"}
+        server.faults.release("held")
+        run.result(timeout=20)
+    assert list(renamed.iterdir()) == []
+    assert not elsewhere.exists()
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("name", ["example.bin.cp", "example.bin.cp.lock", NEW])
+def test_files_beside_a_file_that_needs_no_checkpoint_are_not_touched(
+    bucket: Bucket, folder: Path, name: str
+) -> None:
+    file = make_file(folder, PART)
+    (folder / name).write_bytes(b"precious")
+    before = (folder / name).stat()
+    assert upload(bucket, file).bytes_sent == PART
+    after = (folder / name).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert (folder / name).read_bytes() == b"precious"
+    assert beside(file) == {name}
+
+
+USERS_OWN = [b"my copy\n", b'"a string"', b"null", b"[" * 1000, b"\xff\xfe", b"{}", b'{"a": 1}']
+USERS_OWN += [bytes(512) + b"\x01\x02" * 300, b" " * 5_000_000]
+
+
+@pytest.mark.parametrize("precious", USERS_OWN, ids=lambda content: repr(content[:12]))
+def test_file_of_the_users_at_the_checkpoints_name_is_left_alone(
+    server: LocalServer, bucket: Bucket, folder: Path, precious: bytes
+) -> None:
+    file = make_file(folder, SIZE)
+    checkpoint_path(file).write_bytes(precious)
+    with pytest.raises(CheckpointError, match="checkpoint_path="):
+        upload(bucket, file)
+    assert len(server.log) == 0
+    assert checkpoint_path(file).read_bytes() == precious
     assert beside(file) == {"example.bin.cp"}
-    monkeypatch.undo()
-    assert upload(bucket, file).parts_reused == 1
+
+
+LONG_NAMES = ["n" * 238, "n" * 239, "n" * 255, "汉" * 79, "汉" * 80, "汉" * 85, "a" + "汉" * 84]
+
+
+@pytest.mark.parametrize("name", LONG_NAMES, ids=lambda name: f"{name[0]}{len(name.encode())}")
+def test_file_with_a_long_name_is_uploaded_and_resumed(
+    server: LocalServer, bucket: Bucket, folder: Path, name: str
+) -> None:
+    file = make_file(folder, SIZE, name=name)
+    other = make_file(folder, SIZE, name=name[:-1] + "x")
+    interrupted(server, bucket, file, parts=2)
+    [kept] = [path for path in folder.iterdir() if path not in (file, other)]
+    assert kept.name.endswith(".cp")
+    found = read_checkpoint(file)
+    assert found is not None
+    assert found.path == str(kept)
+    assert read_checkpoint(other) is None
+    assert upload(bucket, file).parts_reused == 2
+    interrupted(server, bucket, file, parts=2)
+    assert abort_checkpoint(bucket, file) is not None
+    assert set(folder.iterdir()) == {file, other}
+
+
+def test_checkpoint_path_with_a_long_name_is_used_as_it_was_given(
+    server: LocalServer, bucket: Bucket, folder: Path
+) -> None:
+    file, path = make_file(folder, SIZE), folder / ("c" * 255)
+    interrupted(server, bucket, file, parts=2, checkpoint_path=path)
+    assert path.exists()
+    assert upload(bucket, file, checkpoint_path=path).parts_reused == 2
+    assert set(folder.iterdir()) == {file}
+
+
+@pytest.mark.parametrize("path", ["sub/x.cp", "./x.cp", "link/../x.cp", "x.cp"])
+def test_relative_checkpoint_path_survives_another_working_folder(
+    server: LocalServer,
+    bucket: Bucket,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+) -> None:
+    file = make_file(folder, SIZE)
+    (folder / "sub").mkdir()
+    (tmp_path / "far" / "below").mkdir(parents=True)
+    (folder / "link").symlink_to(tmp_path / "far" / "below")
+    there = tmp_path / "far" if "link" in path else (folder / path).parent
+    monkeypatch.chdir(folder)
+    server.faults.add(fault("UploadPart", gate("held"), skip=1, times=1))
+    with under_way(server, lambda: upload(bucket, file, checkpoint_path=path)) as run:
+        server.faults.wait_reached("held")
+        os.chdir("/")
+        assert (there / "x.cp").exists()
+        assert (there / "x.cp.lock").exists()
+        server.faults.release("held")
+        run.result(timeout=20)
+    assert list(there.glob("x.cp*")) == []

@@ -18,7 +18,7 @@ from resumable import (
 )
 from resumable.core.checkpoint import PartRecord
 from resumable.server import LocalServer
-from resumable.transfer.checkpoints import Ledger
+from resumable.transfer.ledger import Ledger
 from tests.support import (
     PART,
     local_bucket,

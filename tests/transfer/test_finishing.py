@@ -10,8 +10,8 @@ from resumable.core.checkpoint import Checkpoint, Destination
 from resumable.core.headers import route_headers
 from resumable.core.reconcile import NO_HEADERS
 from resumable.server import LocalServer
-from resumable.transfer.checkpoints import Ledger
 from resumable.transfer.finishing import Finisher
+from resumable.transfer.ledger import Ledger
 from resumable.transfer.progress import Meter
 from resumable.transfer.sending import Run, Wishes
 from resumable.transfer.source import SourceFile
@@ -35,7 +35,7 @@ def test_upload_with_a_part_that_was_not_acknowledged_is_not_completed(
     )
     finisher = Finisher(run, source, KEY, route_headers({}))
     with pytest.raises(IntegrityError, match="nothing was completed"):
-        finisher.complete(Ledger(begun, None, run.stop), {})
+        finisher.complete(Ledger(begun, None), {})
     assert len(server.log) == 0
 
 

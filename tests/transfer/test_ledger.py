@@ -1,15 +1,17 @@
 """The ledger by itself: what becomes of news that the writing thread has not been told of."""
 
-import errno
 import logging
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from resumable import LocalFileError, ResumableError, TransferCancelledError
+from resumable import TransferCancelledError
 from resumable.core.checkpoint import Checkpoint, Destination, PartRecord
 from resumable.core.reconcile import NO_HEADERS
-from resumable.transfer.checkpoints import CheckpointFile, Ledger
+from resumable.transfer.checkpoints import CheckpointFile
+from resumable.transfer.ledger import Ledger
 from resumable.transfer.source import identify
 from tests.support import PART, make_file
 
@@ -29,8 +31,7 @@ def begun(file: Path) -> Checkpoint:
 
 
 def ledger_of(file: Path) -> Ledger:
-    failed: list[ResumableError] = []
-    return Ledger(begun(file), CheckpointFile(str(checkpoint_path(file))), failed.append)
+    return Ledger(begun(file), CheckpointFile(str(checkpoint_path(file))))
 
 
 def test_what_was_struck_is_written_at_the_end(folder: Path) -> None:
@@ -40,20 +41,42 @@ def test_what_was_struck_is_written_at_the_end(folder: Path) -> None:
     assert recorded(file) == [2]
 
 
-def test_last_state_that_cannot_be_written_is_an_error(folder: Path) -> None:
+def in_the_way(file: Path) -> None:
+    checkpoint_path(file).mkdir()
+
+
+def folder_vanishes(file: Path) -> None:
+    shutil.rmtree(file.parent)
+
+
+@pytest.mark.parametrize("spoil", [in_the_way, folder_vanishes])
+def test_state_that_cannot_be_written_costs_one_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
+) -> None:
     file = make_file(folder, 2 * PART)
-
-    def work() -> None:
-        with ledger_of(file) as ledger:
-            ledger.keep_only({2})
-            checkpoint_path(file).mkdir()
-
-    with pytest.raises(LocalFileError) as raised:
-        work()
-    assert raised.value.errno == errno.EISDIR
+    with caplog.at_level(logging.WARNING, "resumable"), ledger_of(file) as ledger:
+        spoil(file)
+        ledger.keep_only({2})
+        ledger.flush()
+        ledger.keep_only(set())
+    assert [record.message.count("upload U ") for record in caplog.records] == [1]
 
 
-def test_last_state_that_cannot_be_written_does_not_hide_what_ended_the_transfer(
+def test_how_many_parts_are_on_the_disk_is_known(folder: Path) -> None:
+    file = make_file(folder, 2 * PART)
+    with ledger_of(file) as ledger:
+        assert ledger.saved == 2
+        ledger.keep_only({2})
+        ledger.flush()
+        assert ledger.saved == 1
+        checkpoint_path(file).unlink()
+        in_the_way(file)
+        ledger.keep_only(set())
+        ledger.flush()
+        assert ledger.saved == 1
+
+
+def test_what_ended_the_transfer_is_raised_where_the_last_state_cannot_be_written(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = make_file(folder, 2 * PART)
@@ -61,7 +84,7 @@ def test_last_state_that_cannot_be_written_does_not_hide_what_ended_the_transfer
     def work() -> None:
         with ledger_of(file) as ledger:
             ledger.keep_only({2})
-            checkpoint_path(file).mkdir()
+            in_the_way(file)
             raise TransferCancelledError("the transfer was cancelled by its caller")
 
     with (
@@ -69,4 +92,4 @@ def test_last_state_that_cannot_be_written_does_not_hide_what_ended_the_transfer
         pytest.raises(TransferCancelledError, match="by its caller"),
     ):
         work()
-    assert "the checkpoint could not be brought up to date" in caplog.text
+    assert "upload U " in caplog.text

@@ -17,7 +17,7 @@ from resumable import (
     TransferCancelledError,
 )
 from resumable.server import LocalServer
-from resumable.transfer.checkpoints import Ledger
+from resumable.transfer.ledger import Ledger
 from tests.support import MIB, PART, local_bucket, make_file, parts_sent, requests
 
 from .steps import (

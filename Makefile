@@ -11,7 +11,7 @@ PIP    := -m pip --disable-pip-version-check --quiet
 # What the runs with other versions of the dependencies cover.
 OTHER  := tests/core tests/transfer tests/cli
 
-.PHONY: help demo test test-newest test-oldest lock large mutants check format kill-campaign wire-keys crash-points power-loss wire-faults disk-campaign moves-campaign state-machine several fuzz links bench coverage clean
+.PHONY: help demo test test-newest test-oldest lock large mutants check format kill-campaign wire-keys crash-points power-loss wire-faults disk-campaign moves-campaign state-machine several fuzz links proxies bench coverage clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,10 @@ fuzz: $(VENV)/.installed ## Feed each parser N inputs: make fuzz N=500000 SEED=0
 
 links: $(VENV)/.installed ## Race runs against links put in the place of their side files: make links N=700 SEED=0
 	$(BIN)/python -m tests.faults.hostile_links --rounds $(N) --seed $(SEED)
+
+proxies: $(VENV)/.installed ## Upload through tinyproxy, squid and mitmproxy; fetches those that are missing where it can
+	$(BIN)/python -m tests.proxies.install
+	$(PYTEST) -rs tests/proxies
 
 bench: $(VENV)/.installed ## Measure uploads, here and with other clients (4 GiB of disk, half an hour): make bench ARGS=--quick
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -1,5 +1,6 @@
 """`Bucket`: one method for each REST call, and iterators that page by themselves."""
 
+import logging
 import os
 import threading
 from typing import Literal, Self
@@ -15,6 +16,8 @@ from resumable.oss.retry import RetryPolicy
 from resumable.oss.settings import Wishes, authorities, settle
 from resumable.oss.signing import SignatureVersion
 from resumable.oss.transport import RequestsTransport
+
+_log = logging.getLogger("resumable")
 
 
 class Bucket(MultipartCalls, ObjectCalls):
@@ -86,6 +89,9 @@ class Bucket(MultipartCalls, ObjectCalls):
             )
         target = Target(name, found.endpoint, found.region, version)
         chosen = find_proxy(found.endpoint.origin(name), route, os.environ)
+        if chosen is not None and found.endpoint.scheme == "http" and not chosen.is_socks:
+            # squid, for one, adds a Cache-Control, which OSS then stores with the object.
+            _log.warning("the proxy %s can change plain http: use an https endpoint", chosen)
         transport = RequestsTransport(
             connect_timeout,
             timeout,

@@ -12,7 +12,8 @@ from resumable.errors import ProtocolError, ProxyAuthenticationError, ProxyError
 from resumable.oss.messages import REQUEST_ID, WireRequest
 from resumable.oss.proxies import PROXY_ARGUMENT, Proxy
 
-_WANTS_LOGIN = 407
+# Some proxies, such as tinyproxy, answer a wrong login as a server would.
+_WANTS_LOGIN = (401, 407)
 
 # How http.client says that CONNECT was refused; it has no type for it.
 _REFUSED = re.compile(r"Tunnel connection failed: ([0-9]{3})")
@@ -73,7 +74,7 @@ def foreign_answer(
     place = request.origin.partition("://")[2]
     is_forwarded = proxy is not None and not proxy.is_socks and request.origin.startswith("http:")
     if proxy is not None and is_forwarded and answer.status >= 400:
-        if is_known and answer.status != _WANTS_LOGIN:
+        if is_known and answer.status != 407:
             return None
         error = _refused(answer.status, proxy, place)
         url = urlsplit(request.origin)
@@ -91,8 +92,8 @@ def foreign_answer(
 
 
 def _refused(status: int, proxy: Proxy, place: str) -> ProxyError:
-    if status == _WANTS_LOGIN:
-        return _wants_login(proxy, f"HTTP {status}")
+    if status in _WANTS_LOGIN:
+        return _wants_login(proxy, f"HTTP {status}", status)
     error = ProxyError(
         f"the proxy {proxy.url} does not connect to {place}: HTTP {status}",
         advice="" if status >= 500 else f"Ask who runs the proxy; {_where_set(proxy)}",
@@ -102,13 +103,13 @@ def _refused(status: int, proxy: Proxy, place: str) -> ProxyError:
     return _with_proxy(error, proxy)
 
 
-def _wants_login(proxy: Proxy, how: str) -> ProxyError:
+def _wants_login(proxy: Proxy, how: str, status: int = 0) -> ProxyError:
     has = "another user or password" if proxy.login is not None else "a user and a password"
     error = ProxyAuthenticationError(
         f"the proxy {proxy.url} wants {has} ({how})",
         advice=f"Write them into its URL, http://user:password@host:port; {_where_set(proxy)}",
     )
-    error.status = 0 if proxy.is_socks else _WANTS_LOGIN
+    error.status = status
     return _with_proxy(error, proxy)
 
 

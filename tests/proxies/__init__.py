@@ -1,0 +1,1 @@
+"""Real proxies between the client and the local server."""

@@ -8,10 +8,10 @@ from typing import Literal, Self
 from resumable.errors import InvalidArgumentError
 from resumable.oss.client import Client, Controls, Target
 from resumable.oss.credentials import Credentials, CredentialsProvider
-from resumable.oss.endpoint import Acceleration, Style, check_bucket_name
+from resumable.oss.endpoint import Acceleration, Endpoint, Style, check_bucket_name
 from resumable.oss.multipart import MultipartCalls
 from resumable.oss.objects import ObjectCalls
-from resumable.oss.proxies import find_proxy, read_proxy
+from resumable.oss.proxies import Proxy, find_proxy, read_proxy
 from resumable.oss.retry import RetryPolicy
 from resumable.oss.settings import Wishes, authorities, settle
 from resumable.oss.signing import SignatureVersion
@@ -89,9 +89,7 @@ class Bucket(MultipartCalls, ObjectCalls):
             )
         target = Target(name, found.endpoint, found.region, version)
         chosen = find_proxy(found.endpoint.origin(name), route, os.environ)
-        if chosen is not None and found.endpoint.scheme == "http" and not chosen.is_socks:
-            # squid, for one, adds a Cache-Control, which OSS then stores with the object.
-            _log.warning("the proxy %s can change plain http: use an https endpoint", chosen)
+        _warn_of_changes(found.endpoint, chosen)
         transport = RequestsTransport(
             connect_timeout,
             timeout,
@@ -127,6 +125,13 @@ class Bucket(MultipartCalls, ObjectCalls):
         view = object.__new__(type(self))
         view._client, view._controls = self._client, controls
         return view
+
+
+def _warn_of_changes(endpoint: Endpoint, proxy: Proxy | None) -> None:
+    """Say that a proxy can change requests that it forwards."""
+    if proxy is not None and endpoint.scheme == "http" and not proxy.is_socks:
+        # squid, for one, adds a Cache-Control, which OSS then stores with the object.
+        _log.warning("the proxy %s can change plain http: use an https endpoint", proxy)
 
 
 def _is_patience(seconds: object) -> bool:

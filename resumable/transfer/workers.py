@@ -175,15 +175,15 @@ class Workers(Generic[_T]):
         opened: Callable[[], AbstractContextManager[Callable[[_T], None]]],
         between: Callable[[], None] = lambda: None,
     ) -> None:
-        with _Ending(self._fail):
-            try:
-                with opened() as do:
-                    while self._one(do):
-                        between()
-            finally:
-                with self._done:
-                    self._running -= 1
-                    self._done.notify_all()
+        try:
+            with _Ending(self._fail), opened() as do:
+                while self._one(do):
+                    between()
+        finally:
+            # Only now: the caller takes a run in which nobody works any more for a success.
+            with self._done:
+                self._running -= 1
+                self._done.notify_all()
 
     def _one(self, do: Callable[[_T], None]) -> bool:
         """Do the next task; whether this worker is to do another one."""

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import sys
 import threading
 import time
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -185,3 +187,31 @@ def test_a_local_error_of_another_kind_ends_all() -> None:
 
     with pytest.raises(LocalFileError):
         workers.run(range(10), lambda: nullcontext(do), lambda: None)
+
+
+@pytest.mark.parametrize("where", ["task", "opening", "closing"])
+def test_no_error_of_a_worker_is_missed_at_its_end(where: str) -> None:
+    """The threads change so often that the caller looks at every moment of a worker's end."""
+
+    @contextmanager
+    def opened() -> Iterator[Callable[[str], None]]:
+        if where == "opening":
+            raise ValueError(where)
+        yield do
+        raise ValueError(where)
+
+    def do(task: str) -> None:
+        if where == task:
+            raise ValueError(where)
+
+    def run() -> None:
+        Workers[str](1, Cancellation(), Throttle(1)).run(["task"], opened, lambda: None)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(300):
+            with pytest.raises(ValueError, match=where):
+                run()
+    finally:
+        sys.setswitchinterval(before)

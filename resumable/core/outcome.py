@@ -73,6 +73,8 @@ def kept_sentence(remains: Remains, made: ObjectFate) -> str:
     match made:
         case ObjectFate.VERIFIED:
             return "The object is stored and verified"
+        case ObjectFate.STORED if remains.fate is UploadFate.OPEN and remains.checkpoint:
+            return "The object is stored, but not verified; make the same call again to verify it"
         case ObjectFate.STORED:
             return "The object is stored, but not verified; check it"
         case ObjectFate.WRONG:

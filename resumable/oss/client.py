@@ -41,10 +41,12 @@ class Controls:
     Attributes:
         cancellation: Ends the calls.
         noticed: Told of each failure that is going to be tried again.
+        policy: For how long the calls are tried. Default: that of the bucket.
     """
 
     cancellation: Cancellation = field(default_factory=Cancellation)
     noticed: Callable[[ResumableError], None] = _nothing
+    policy: RetryPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ class Client:
         Raises:
             ResumableError: the last failure. Its `tries` says how many there were.
         """
-        tries, call, began = 0, object(), monotonic()
-        what = ""
+        tries, what, call, began = 0, "", object(), monotonic()
+        policy = controls.policy or self._policy
 
         def once() -> _T:
             nonlocal tries, what
@@ -141,7 +143,7 @@ class Client:
 
         succeeded = False
         try:
-            result = self._policy.run(once, controls.cancellation.sleep, on_retry)
+            result = policy.run(once, controls.cancellation.sleep, on_retry)
             succeeded = True
         except ResumableError as error:
             error.tries, error.tried_for = tries, monotonic() - began

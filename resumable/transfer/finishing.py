@@ -28,6 +28,7 @@ from resumable.errors import (
     SourceChangedError,
     TransferCancelledError,
 )
+from resumable.oss.bucket import Bucket
 from resumable.oss.content_type import with_content_type
 from resumable.oss.results import ObjectHead, StoredObject, UploadedPart
 from resumable.transfer.aborting import abandon
@@ -292,7 +293,7 @@ class Finisher:
         not have been called, nor an overwriting been refused.
         """
         try:
-            head = self._head()
+            head = self._head(self._run.asking_bucket)
         except ResumableError as error:
             _log.warning("the object cannot be looked at: %s", error)
             return None
@@ -328,9 +329,9 @@ class Finisher:
             advice="Do not use the object; upload the file again",
         )
 
-    def _head(self) -> ObjectHead | None:
+    def _head(self, bucket: Bucket | None = None) -> ObjectHead | None:
         try:
-            return self._run.bucket.head_object(self._key, headers=self._headers.every)
+            return (bucket or self._run.bucket).head_object(self._key, headers=self._headers.every)
         except ResumableError as error:
             if error.retryable:
                 raise

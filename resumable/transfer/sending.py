@@ -22,6 +22,7 @@ from resumable.oss.bucket import Bucket
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.client import Controls
 from resumable.oss.results import UploadedPart
+from resumable.oss.retry import RetryPolicy
 from resumable.transfer.fileparts import FilePart, Watch
 from resumable.transfer.ledger import Ledger
 from resumable.transfer.progress import Meter
@@ -29,6 +30,7 @@ from resumable.transfer.source import SourceFile, SourceReader
 from resumable.transfer.workers import Throttle, Workers
 
 _T = TypeVar("_T")
+_ONE_TRY = RetryPolicy(attempts=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Run:
         """Take the reins up again after a failure that does not end the run."""
         self.cancellation = Cancellation()
         self.bucket = self.free_bucket.under(Controls(self.cancellation, self.throttle.notice))
+        # For a question whose answer is good to have, after a call that was tried for long.
+        self.asking_bucket = self.free_bucket.under(Controls(self.cancellation, policy=_ONE_TRY))
 
     @property
     def was_cancelled(self) -> bool:

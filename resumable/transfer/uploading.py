@@ -352,6 +352,7 @@ class Upload:
             yield
         except CallbackFailedError:
             self._delete_checkpoint()
+            self._move(remains=NOTHING)
             raise
 
     @contextmanager

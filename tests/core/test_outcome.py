@@ -67,9 +67,12 @@ ROWS = {
     "made, and verified": (
         RECORDED.counted(5, 5), ObjectFate.VERIFIED, "The object is stored and verified",
     ),
-    "made": (
+    "made, and recorded": (
         RECORDED.counted(5, 5), ObjectFate.STORED,
-        "The object is stored, but not verified; check it",
+        "The object is stored, but not verified; make the same call again to verify it",
+    ),
+    "made": (
+        OPEN.counted(5, 5), ObjectFate.STORED, "The object is stored, but not verified; check it",
     ),
     "made, and wrong": (
         RECORDED.counted(5, 5), ObjectFate.WRONG, "The parts went into that object",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 
 # Seconds for an address of which nothing is known, while there are others to try.
-FIRST_WAIT = 1.0
+FIRST_WAIT = 0.25
 # Seconds for which an address is remembered.
 REMEMBERED = 600.0
 _LEAST = 0.001

@@ -5,6 +5,7 @@ The numbers are those of the comparison of clients; missing ones concern downloa
 
 import errno
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -183,14 +184,27 @@ def test_prevents_failure_for_a_record_removed_by_others(
         run.result()
 
 
-@pytest.mark.parametrize("record", ['"a JSON string"', "[]", "1", "{}", "\0" * 500])
+@pytest.mark.parametrize("record", ["", "\0" * 500])
 def test_prevents_error_on_every_run_for_a_record_that_is_none(
     server: LocalServer, bucket: Bucket, folder: Path, record: str
 ) -> None:
-    # 10: TypeError. 20: a corrupt index is a segmentation fault.
+    # 20: a corrupt index is a segmentation fault.
     file = make_file(folder, SIZE)
     checkpoint_path(file).write_text(record)
     assert upload(bucket, file).bytes_sent == SIZE
+
+
+@pytest.mark.parametrize("record", ['"a JSON string"', "[]", "1", "{}"])
+def test_prevents_error_without_a_type_for_a_file_in_the_place_of_the_record(
+    server: LocalServer, bucket: Bucket, folder: Path, record: str
+) -> None:
+    # 10: TypeError.
+    file = make_file(folder, SIZE)
+    checkpoint_path(file).write_text(record)
+    with pytest.raises(CheckpointError, match=re.escape(str(checkpoint_path(file)))):
+        upload(bucket, file)
+    assert checkpoint_path(file).read_text() == record
+    assert list(server.log) == []
 
 
 def test_prevents_loss_of_all_parts_for_a_failed_list(

@@ -22,6 +22,9 @@ def no_files_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for program in ("OSSUTIL", "ALIBABA_CLOUD"):
             environment.delenv(f"{program}_CONFIG_FILE", raising=False)
             environment.delenv(f"{program}_PROFILE", raising=False)
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"):
+            environment.delenv(name, raising=False)
+            environment.delenv(name.lower(), raising=False)
         yield
 
 

@@ -177,8 +177,13 @@ founds = checkpoints | st.just(FOUND)
 
 @given(founds, wanteds)
 def test_verdict_never_mixes_two_transfers(found: Checkpoint, wanted: Wanted) -> None:
-    same = (found.kind, found.destination) == (wanted.kind, wanted.destination)
-    assert isinstance(judge_checkpoint(found, wanted), Refuse) is not same
+    here, there = wanted.destination, found.destination
+    same = (found.kind, there.bucket, there.key) == (wanted.kind, here.bucket, here.key)
+    verdict = judge_checkpoint(found, wanted)
+    assert isinstance(verdict, Refuse) is not same
+    if isinstance(verdict, Continue | StartOver):
+        # Another endpoint is another route, if the upload is known there, or another service.
+        assert (verdict.unless_known is None) is (here == there)
 
 
 @given(founds, wanteds)

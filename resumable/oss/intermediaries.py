@@ -57,7 +57,9 @@ def proxy_failure(
     if socks or _is_wrapped(causes):
         reason = next((_system_reason(error) for error in socks.values()), reason)
         message = f"cannot connect to the proxy {proxy.url} on the way to {place}: {reason}"
-        return _with_proxy(ProxyError(message, advice=_where_set(proxy)), proxy)
+        return _with_proxy(
+            ProxyError(message, advice=f"Check the proxy: {_where_set(proxy)}"), proxy
+        )
     return None
 
 
@@ -96,7 +98,7 @@ def _refused(status: int, proxy: Proxy, place: str) -> ProxyError:
         return _wants_login(proxy, f"HTTP {status}", status)
     error = ProxyError(
         f"the proxy {proxy.url} does not connect to {place}: HTTP {status}",
-        advice="" if status >= 500 else f"Ask who runs the proxy; {_where_set(proxy)}",
+        advice="" if status >= 500 else f"Ask who runs the proxy: {_where_set(proxy)}",
     )
     error.status = status
     error.retryable = status >= 500 or status in (408, 429)
@@ -107,7 +109,7 @@ def _wants_login(proxy: Proxy, how: str, status: int = 0) -> ProxyError:
     has = "another user or password" if proxy.login is not None else "a user and a password"
     error = ProxyAuthenticationError(
         f"the proxy {proxy.url} wants {has} ({how})",
-        advice=f"Write them into its URL, http://user:password@host:port; {_where_set(proxy)}",
+        advice=f"Write them into its URL, http://user:password@host:port: {_where_set(proxy)}",
     )
     error.status = status
     return _with_proxy(error, proxy)
@@ -139,5 +141,5 @@ def _is_wrapped(causes: Iterable[BaseException]) -> bool:
 
 def _where_set(proxy: Proxy) -> str:
     if proxy.setting == PROXY_ARGUMENT:
-        return f"the proxy was given as {proxy.setting}"
-    return f"the proxy was given by {proxy.setting}; NO_PROXY names hosts to reach without it"
+        return f"it was given as {proxy.setting}"
+    return f"it was given by {proxy.setting}; NO_PROXY names hosts to reach without it"

@@ -275,6 +275,8 @@ def translate_error(
     failure_of_proxy = None
     if proxy is not None:
         failure_of_proxy = proxy_failure(causes, proxy, place, _reason(causes))
+        if failure_of_proxy is not None and any(map(_is_final, causes)):
+            failure_of_proxy.retryable = False
         place += f" through the proxy {proxy.url}"
     translated = failure_of_proxy or _translated(causes, exchange, place)
     translated.host, translated.port = host, port
@@ -284,7 +286,7 @@ def translate_error(
 
 def _translated(causes: list[BaseException], exchange: Exchange, place: str) -> NetworkError:
     for cause in causes:
-        if isinstance(cause, ssl.SSLError) and _is_final(cause):
+        if _is_final(cause):
             failed = ConnectionFailedError(
                 f"the certificate or TLS of {place} was not accepted: {_reason(causes)}",
                 advice="Check the endpoint's name; give ca_bundle= for a private authority",
@@ -322,7 +324,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             yield from _causes(inner)
 
 
-def _is_final(error: ssl.SSLError) -> bool:
+def _is_final(error: BaseException) -> bool:
+    if not isinstance(error, ssl.SSLError):
+        return False
     disagrees = _DISAGREEMENTS.search(_openssl_reason(error))
     return isinstance(error, ssl.SSLCertVerificationError) or bool(disagrees)
 
@@ -345,7 +349,7 @@ def _reason(causes: list[BaseException]) -> str:
             return "the server closed the connection without an answer"
         if type(cause).__module__ == "http.client":
             return "the answer is not HTTP"
-    return type(causes[-1]).__name__
+    return "timed out" if isinstance(causes[-1], TimeoutError) else type(causes[-1]).__name__
 
 
 def _as_text(value: str) -> str:

@@ -332,7 +332,21 @@ def test_certificate_of_a_proxy_is_verified(
     with bucket_at(server.endpoint, proxy.url(), ca_bundle=None) as bucket, refusal as refused:
         bucket.put_object("k", b"x")
     assert proxy.url() in str(refused.value)
+    assert (refused.value.retryable, refused.value.tries) == (False, 1)
     assert proxy.asked == []
+
+
+def test_proxy_that_speaks_no_tls_is_named_at_once(server: LocalServer, serve: Serve) -> None:
+    def speaks_plainly(peer: Peer) -> None:
+        peer.read(1)
+        peer.send(page(400))
+        peer.wait_until_gone()
+
+    url = serve(speaks_plainly).endpoint.replace("http://", "https://")
+    with bucket_at(server.endpoint, url) as bucket, pytest.raises(ProxyError) as refused:
+        bucket.put_object("k", b"x")
+    assert url in str(refused.value)
+    assert refused.value.tries == 1
 
 
 def test_environment_names_the_proxy_and_the_hosts_without(

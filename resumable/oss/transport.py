@@ -286,7 +286,7 @@ def translate_error(
 
 def _translated(causes: list[BaseException], exchange: Exchange, place: str) -> NetworkError:
     for cause in causes:
-        if _is_final(cause):
+        if isinstance(cause, ssl.SSLError) and _is_final(cause):
             failed = ConnectionFailedError(
                 f"the certificate or TLS of {place} was not accepted: {_reason(causes)}",
                 advice="Check the endpoint's name; give ca_bundle= for a private authority",

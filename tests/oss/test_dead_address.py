@@ -2,11 +2,18 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from resumable import Bucket
+from resumable.errors import ServerError
+from resumable.server import LocalServer
+from tests.support import CREDENTIALS, QUICK
 
 ROOT = Path(__file__).parents[2]
 # The way to 2001:db8:1::1 ends on a wire at which nobody answers.
@@ -70,3 +77,32 @@ def test_dead_ipv6_costs_a_moment_once_and_not_once_a_connection(tmp_path: Path)
     first, *others = map(float, ended.stdout.split())
     assert 0.2 < first < 5
     assert sorted(others)[1] < 0.2
+
+
+@pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
+def test_name_is_looked_up_again_for_each_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service moves in the middle: its name leads to another machine from then on."""
+    real, leads_to = socket.getaddrinfo, ["127.0.0.1"]
+
+    def look_up(host: str, *rest: Any, **more: Any) -> list[Any]:  # noqa: ANN401
+        return real(leads_to[0] if host == "oss.test" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with LocalServer(tmp_path / "before") as before:
+        after = LocalServer(tmp_path / "after", host="127.0.0.2", port=before.port)
+        bucket = Bucket(
+            "examplebucket",
+            endpoint=f"http://oss.test:{before.port}",
+            style="cname",
+            credentials=CREDENTIALS,
+            retry=QUICK,
+        )
+        with after, bucket:
+            for leads_to[0] in ("127.0.0.1", "127.0.0.2"):
+                # Which bucket that is does not matter here: who answered does.
+                with pytest.raises(ServerError):
+                    bucket.head_object("k")
+                bucket.close()
+            assert (len(before.log), len(after.log)) == (1, 1)

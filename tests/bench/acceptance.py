@@ -12,7 +12,6 @@ from tests.bench.ratios import figures, median_ratio
 from tests.bench.sections import HELP, IMPORT_OURS, IMPORT_REQUESTS
 from tests.bench.subjects import (
     BOTO3_CRT,
-    FLOOR_CRC,
     FLOOR_TWICE,
     FLOOR_WHOLE,
     OSS2,
@@ -66,17 +65,15 @@ _MEASURES = {
     "upload_wall": "wall of the upload alone",
 }
 _BOUNDS = (
-    Bound("large", "cpu", OURS_CRC, (OSS2,), 1 / 8),
-    Bound("large", "cpu", OURS_CRC, (OSS_V2,), 1 / 8),
-    Bound("large", "cpu", OURS_CRC, (BOTO3_CRT,), 1 / 2),
-    Bound("large", "cpu", OURS_CRC, (FLOOR_CRC,), 1.6),
-    Bound("large", "upload_cpu", OURS_CRC, (FLOOR_CRC,), 1.6),
-    Bound("large", "wall", OURS_CRC, (OSS2,), 1 / 4),
-    Bound("large", "cpu", OURS, _FLOOR_WITH_MD5, 1.25),
-    Bound("large", "upload_cpu", OURS, _FLOOR_WITH_MD5, 1.25),
-    Bound("large", "cpu", OURS, (OSS2,), 0.42),
-    Bound("many-parts", "wall", OURS, (OSS2,), 1 / 4),
-    Bound("many-parts", "wall", OURS, (OSS_V2,), 1 / 4),
+    Bound("large", "cpu", OURS_CRC, (OSS2,), 0.15),
+    Bound("large", "cpu", OURS_CRC, (OSS_V2,), 0.15),
+    Bound("large", "cpu", OURS_CRC, (BOTO3_CRT,), 0.5),
+    Bound("large", "wall", OURS_CRC, (OSS2,), 0.15),
+    Bound("large", "cpu", OURS, _FLOOR_WITH_MD5, 1.3),
+    Bound("large", "upload_cpu", OURS, _FLOOR_WITH_MD5, 1.3),
+    Bound("large", "cpu", OURS, (OSS2,), 0.45),
+    Bound("many-parts", "wall", OURS, (OSS2,), 0.15),
+    Bound("many-parts", "wall", OURS, (OSS_V2,), 0.15),
 )
 
 
@@ -148,7 +145,7 @@ def _imports(runs: Sequence[Run]) -> Iterator[Verdict]:
     claim = f"imports: CPU of {IMPORT_OURS} / {IMPORT_REQUESTS}"
     yield Verdict(claim, median_ratio(ours, other, "cpu"), 1)
     needless = figures(_of(runs, "imports", HELP), "imports_transport")
-    claim = f"{HELP}: imports of ssl, resumable.oss.connections"
+    claim = f"{HELP}: imports of ssl, requests"
     yield Verdict(claim, max(needless, default=None), 0)
 
 

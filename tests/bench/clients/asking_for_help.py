@@ -5,8 +5,8 @@ import sys
 
 from resumable.__main__ import main
 
-# TLS, and the module that opens the sockets: a text can be shown without either.
-_TRANSPORT = ("ssl", "resumable.oss.connections")
+# A text can be shown without either.
+_TRANSPORT = ("ssl", "requests")
 
 if __name__ == "__main__":
     sys.argv = ["resumable", "--help"]

@@ -83,12 +83,18 @@ LAYERS: Mapping[str, Layer] = {
             "collections.abc contextlib errno io re selectors socket ssl threading typing"
         ),
     ),
+    "oss.authorities": Layer(
+        ours=words("errors"), others=words("certifi"), stdlib=words("functools os ssl")
+    ),
+    "oss.failures": Layer(
+        ours=words("oss errors"),
+        others=words("requests urllib3"),
+        stdlib=words("collections.abc errno re ssl urllib.parse"),
+    ),
     "oss.transport": Layer(
         ours=words("oss errors"),
-        others=words("certifi requests urllib3"),
-        stdlib=words(
-            "collections.abc contextlib errno functools logging os re ssl time typing urllib.parse"
-        ),
+        others=words("urllib3"),
+        stdlib=words("collections.abc contextlib logging os re typing"),
     ),
     "transfer": Layer(ours=words("transfer oss core errors"), others=words("filelock")),
     "server": Layer(ours=words("server"), others=words("anycrc defusedxml h11")),
@@ -107,7 +113,8 @@ OS_NAMES: Mapping[str, frozenset[str]] = {
     "oss": words("environ"),
     "oss.bucket": words("PathLike environ"),
     "oss.settings": words("PathLike environ fsdecode"),
-    "oss.transport": words("getpid path"),
+    "oss.authorities": words("path"),
+    "oss.transport": words("getpid"),
     "oss.watchdog": words("register_at_fork"),
     # The configuration files of other programs are read, and nothing else is done to them.
     "oss.configfiles": words("O_RDONLY close environ fstat name open path"),

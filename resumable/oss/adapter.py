@@ -93,7 +93,6 @@ class Adapter(HTTPAdapter):
     def __init__(self, context: ssl.SSLContext, proxy: Proxy | None) -> None:
         self._context = context
         self._proxy = proxy
-        self._proxies = {} if proxy is None else dict.fromkeys(("http", "https"), proxy.url)
         self._socks = _socks() if proxy is not None and proxy.is_socks else None
         self._pools: dict[str, Any] = {}
         super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
@@ -115,8 +114,7 @@ class Adapter(HTTPAdapter):
         current.exchange = exchange
         try:
             timeouts = min(connect_timeout, LONGEST_WAIT), exchange.timeout
-            sent = self.send(prepared, stream=True, timeout=timeouts, proxies=self._proxies)
-            raw: urllib3.HTTPResponse = sent.raw
+            raw: urllib3.HTTPResponse = self.send(prepared, stream=True, timeout=timeouts).raw
             return raw
         finally:
             del current.exchange
@@ -144,20 +142,14 @@ class Adapter(HTTPAdapter):
         login = None if self._proxy is None else self._proxy.authorization
         return {} if login is None else {"Proxy-Authorization": login}
 
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, *args: Any, **options: Any
-    ) -> Any:
+    def get_connection_with_tls_context(self, *_: object, **__: object) -> Any:
         origin = current.exchange.request.origin
-        if (known := self._pools.get(origin)) is not None:
-            return known
-        made = super().get_connection_with_tls_context(request, *args, **options)
-        return self._pools.setdefault(origin, made)
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> tuple[Any, Any]:
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {}  # the context of the pool manager, and nothing beside it
+        if (pool := self._pools.get(origin)) is None:
+            manager = self.poolmanager
+            if self._proxy is not None:
+                manager = self.proxy_manager_for(self._proxy.url)
+            pool = self._pools.setdefault(origin, manager.connection_from_url(origin))
+        return pool
 
     def cert_verify(self, *_: object, **__: object) -> None:
         """Leave verification to the context: here authorities of certifi would be added to it."""

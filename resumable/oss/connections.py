@@ -202,17 +202,17 @@ class Connection(ResolvingConnection):
     def send(self, data: Any) -> None:
         if self._is_connecting:  # CONNECT, whose answer may not come
             current.exchange.attach(self.sock, is_connected=False)
-        if not isinstance(self.sock, socket.socket):  # TLS within TLS, through an https proxy
-            view = memoryview(_read(data) if isinstance(data, StoredBlock) else data)
-            for start in range(0, len(view), _AT_ONCE):
-                super().send(view[start : start + _AT_ONCE])
-            return
         timeout = self.sock.gettimeout()
-        self.sock.settimeout(0)
         try:
-            done = self._send_by_kernel(data) if isinstance(data, StoredBlock) else 0
-            if done < len(data):
-                self._send_bytes(_read(data)[done:] if isinstance(data, StoredBlock) else data)
+            if isinstance(self.sock, socket.socket):
+                self.sock.settimeout(0)
+                self._send_as_taken(data)
+            else:  # TLS within TLS, through an https proxy
+                view = _view(data)
+                for start in range(0, len(view), _AT_ONCE):
+                    super().send(view[start : start + _AT_ONCE])
+        except ResumableError as error:
+            raise BodyFailedError(error) from error
         finally:
             self.sock.settimeout(timeout)
 
@@ -236,33 +236,26 @@ class Connection(ResolvingConnection):
             self.sock = None
         return answer
 
-    def _send_bytes(self, data: Any) -> None:
-        left = memoryview(data)
-        while left:
+    def _send_as_taken(self, data: Any) -> None:
+        """Send a block piece by piece; from its file, as far as the system does that."""
+        from_file = isinstance(data, StoredBlock) and not isinstance(self.sock, ssl.SSLSocket)
+        view, done, has_waited = None, 0, False
+        while done < len(data):
             try:
-                left = left[self.sock.send(left[:_AT_ONCE]) :]
-            except _WOULD_BLOCK:
-                self._wait()
-
-    def _send_by_kernel(self, block: StoredBlock) -> int:
-        """Have the system send a block from its file, as far as it does; how many bytes it sent."""
-        done, was_ready = 0, False
-        if isinstance(self.sock, ssl.SSLSocket):
-            return 0
-        while done < len(block):
-            try:
-                done += block.send(self.sock.fileno(), done)
-                was_ready = False
-            except BlockingIOError:
-                if was_ready:  # it is not the socket that the system waits for
-                    break
-                self._wait()
-                was_ready = True
+                if from_file:
+                    done += data.send(self.sock.fileno(), done)
+                else:
+                    view = view or _view(data)
+                    done += self.sock.send(view[done : done + _AT_ONCE])
+                has_waited = False
             except io.UnsupportedOperation:
-                break
-            except ResumableError as error:
-                raise BodyFailedError(error) from error
-        return done
+                from_file = False
+            except _WOULD_BLOCK:
+                if from_file and has_waited:  # it is not the socket that the system waits for
+                    from_file = False
+                else:
+                    self._wait()
+                    has_waited = True
 
     def _wait(self) -> None:
         """Wait until more can be sent.
@@ -375,8 +368,5 @@ def _unusable(answer: urllib3.HTTPResponse, reader: _Reader, exchange: Exchange)
     return ConnectionResetError(errno.ECONNRESET, why) if why else None
 
 
-def _read(block: StoredBlock) -> memoryview:
-    try:
-        return block.read()
-    except ResumableError as error:
-        raise BodyFailedError(error) from error
+def _view(data: Any) -> memoryview:
+    return data.read() if isinstance(data, StoredBlock) else memoryview(data)

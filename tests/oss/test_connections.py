@@ -301,7 +301,7 @@ def test_connection_that_spoke_unasked_is_not_used_again(
 def test_idle_connection_that_the_server_closed_is_closed_here_too(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resumable.oss.watchdog._TIDY_EVERY", 0.05)
+    monkeypatch.setattr("resumable.oss.watchdog._SECONDS_BETWEEN_CHECKS", 0.05)
     gone = threading.Event()
 
     def closes_its_half(peer: Peer) -> None:

@@ -138,7 +138,7 @@ def test_answer_that_trickles_in_for_ever_is_a_timeout(serve: Serve, connect: Co
             pause.wait(0.02)
 
     began = time.monotonic()
-    with pytest.raises(RequestTimeoutError, match="too long"):
+    with pytest.raises(RequestTimeoutError):
         connect(serve(trickles), timeout=0.1).list_parts("k", "U")
     assert time.monotonic() - began < 5
 

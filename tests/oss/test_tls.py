@@ -26,10 +26,11 @@ from resumable.errors import (
     LocalFileError,
     ResumableError,
 )
+from resumable.oss.authorities import usual_context
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.messages import WireRequest
 from resumable.oss.settings import CA_VARIABLES
-from resumable.oss.transport import RequestsTransport, _usual_context
+from resumable.oss.transport import RequestsTransport
 from tests.oss.conftest import KEYS, Serve
 from tests.oss.rawserver import Peer, Script, acknowledgement, answer, answering, error_answer
 from tests.oss.test_stuck import SHORT, Running
@@ -370,7 +371,7 @@ def test_download_that_is_cut_off_is_not_taken_for_whole(serve: Serve, tls: ssl.
 def test_authorities_that_are_not_there_are_a_local_fault(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    _usual_context.cache_clear()
+    usual_context.cache_clear()
     monkeypatch.setattr("certifi.where", lambda: str(tmp_path / "cacert.pem"))
     with pytest.raises(LocalFileError, match=r"cacert\.pem"):
         bucket_at("https://localhost")

@@ -4,7 +4,6 @@ A session follows redirects with the body and the security token, reads ~/.netrc
 rewrites paths such as `a/../b` after they were signed.
 """
 
-import queue
 import socket
 import ssl
 import threading
@@ -32,33 +31,22 @@ if hasattr(socket, "TCP_NOTSENT_LOWAT"):
     _SOCKET_OPTIONS.append((socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 256 * 1024))
 
 
-class _Idle(queue.LifoQueue[Any]):
-    """The connections of a pool that carry no request."""
-
-    def __init__(self, maxsize: int = 0) -> None:
-        super().__init__(maxsize)
-        with _idle_lock:
-            _idle.add(self)
-
-    def close_dropped(self) -> bool:
-        """Close those that the server closed; return whether others stay open."""
-        with self.mutex:
-            connections = [each for each in self.queue if each is not None and each.sock]
-            for each in connections:
-                if is_connection_dropped(each):
-                    each.close()
-            return any(each.sock for each in connections)
-
-
-_idle: weakref.WeakSet[_Idle] = weakref.WeakSet()
-_idle_lock = threading.Lock()
+_adapters: "weakref.WeakSet[Adapter]" = weakref.WeakSet()
+_adapters_lock = threading.Lock()
 
 
 def _close_dropped() -> bool:
-    with _idle_lock:
-        queues = list(_idle)
-    still_open = [each.close_dropped() for each in queues]
-    return any(still_open)
+    """Close idle connections that the server closed; return whether others stay open."""
+    with _adapters_lock:
+        pools = [pool for adapter in _adapters for pool in list(adapter.pools.values())]
+    are_open = False
+    for queue in [pool.pool for pool in pools if pool.pool is not None]:
+        with queue.mutex:
+            for connection in filter(lambda each: each is not None and each.sock, queue.queue):
+                if is_connection_dropped(connection):
+                    connection.close()
+                are_open = are_open or connection.sock is not None
+    return are_open
 
 
 watchdog.tidy = _close_dropped
@@ -67,11 +55,9 @@ watchdog.tidy = _close_dropped
 def _pools_of(plain: Any, over_tls: Any) -> dict[str, Any]:
     class Pool(urllib3.HTTPConnectionPool):
         ConnectionCls = plain
-        QueueCls = _Idle
 
     class TlsPool(urllib3.HTTPSConnectionPool):
         ConnectionCls = over_tls
-        QueueCls = _Idle
 
     return {"http": Pool, "https": TlsPool}
 
@@ -81,6 +67,9 @@ _POOLS = _pools_of(Connection, TlsConnection)
 
 class Adapter(HTTPAdapter):
     """The adapter of requests for one TLS context and at most one proxy.
+
+    Attributes:
+        pools: The connections to each origin.
 
     Args:
         context: For TLS connections; it knows which authorities to trust.
@@ -94,8 +83,10 @@ class Adapter(HTTPAdapter):
         self._context = context
         self._proxy = proxy
         self._socks = _socks() if proxy is not None and proxy.is_socks else None
-        self._pools: dict[str, Any] = {}
+        self.pools: dict[str, Any] = {}
         super().__init__(pool_connections=4, pool_maxsize=_POOL_SIZE, max_retries=0)
+        with _adapters_lock:
+            _adapters.add(self)
 
     def start(self, exchange: Exchange, connect_timeout: float) -> urllib3.HTTPResponse:
         """Send a request and read the head of its answer.
@@ -144,11 +135,11 @@ class Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *_: object, **__: object) -> Any:
         origin = current.exchange.request.origin
-        if (pool := self._pools.get(origin)) is None:
+        if (pool := self.pools.get(origin)) is None:
             manager = self.poolmanager
             if self._proxy is not None:
                 manager = self.proxy_manager_for(self._proxy.url)
-            pool = self._pools.setdefault(origin, manager.connection_from_url(origin))
+            pool = self.pools.setdefault(origin, manager.connection_from_url(origin))
         return pool
 
     def cert_verify(self, *_: object, **__: object) -> None:
@@ -166,7 +157,7 @@ class Adapter(HTTPAdapter):
         return response
 
     def close(self) -> None:
-        self._pools.clear()
+        self.pools.clear()
         super().close()
 
 

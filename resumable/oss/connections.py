@@ -191,6 +191,10 @@ class Connection(ResolvingConnection):
         # urllib3 has normalized the URL by now: a key with `..` would no longer be the signed one.
         wire = exchange.request
         url = wire.origin + wire.target if self.proxy_is_forwarding else wire.target
+        sock: Any = self.sock
+        is_socket = isinstance(sock, socket.socket)
+        if is_socket:  # once for a request: each change of the timeout lets other threads in
+            sock.settimeout(0)
         try:
             super().request(method, url, body, headers, **options)
         except (_AnsweredEarlyError, *_DISCONNECTED):
@@ -198,14 +202,17 @@ class Connection(ResolvingConnection):
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:  # macOS, while the connection is taken down
                 raise
+        finally:
+            if is_socket:
+                sock.settimeout(exchange.timeout)
 
     def send(self, data: Any) -> None:
         if self._is_connecting:  # CONNECT, whose answer may not come
             current.exchange.attach(self.sock, is_connected=False)
-        timeout = self.sock.gettimeout()
+            super().send(data)
+            return
         try:
             if isinstance(self.sock, socket.socket):
-                self.sock.settimeout(0)
                 self._send_as_taken(data)
             else:  # TLS within TLS, through an https proxy
                 view = _view(data)
@@ -213,8 +220,6 @@ class Connection(ResolvingConnection):
                     super().send(view[start : start + _AT_ONCE])
         except ResumableError as error:
             raise BodyFailedError(error) from error
-        finally:
-            self.sock.settimeout(timeout)
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
         exchange: Exchange = current.exchange

@@ -192,9 +192,6 @@ class Connection(ResolvingConnection):
         wire = exchange.request
         url = wire.origin + wire.target if self.proxy_is_forwarding else wire.target
         sock: Any = self.sock
-        is_socket = isinstance(sock, socket.socket)
-        if is_socket:  # once for a request: each change of the timeout lets other threads in
-            sock.settimeout(0)
         try:
             super().request(method, url, body, headers, **options)
         except (_AnsweredEarlyError, *_DISCONNECTED):
@@ -203,8 +200,7 @@ class Connection(ResolvingConnection):
             if error.errno != errno.EPROTOTYPE:  # macOS, while the connection is taken down
                 raise
         finally:
-            if is_socket:
-                sock.settimeout(exchange.timeout)
+            sock.settimeout(exchange.timeout)
 
     def send(self, data: Any) -> None:
         if self._is_connecting:  # CONNECT, whose answer may not come
@@ -213,6 +209,8 @@ class Connection(ResolvingConnection):
             return
         try:
             if isinstance(self.sock, socket.socket):
+                if self.sock.gettimeout() != 0:  # a system call: not for each block
+                    self.sock.settimeout(0)
                 self._send_as_taken(data)
             else:  # TLS within TLS, through an https proxy
                 view = _view(data)

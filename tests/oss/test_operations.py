@@ -163,6 +163,9 @@ FINE: Mapping[str, tuple[dict[str, str], PartDigest]] = {
         {"etag": f'"{"0" * 32}"', **crc_header(CRC), **SSE}, SENT,
     ),
     "CRC-64 with spaces around": ({"etag": ETAG, **crc_header(f" {CRC} ")}, SENT),
+    # The server took the bytes under the MD5 that went with them.
+    "only the MD5 that was sent": ({"etag": "opaque"}, SENT),
+    "only the MD5 that was sent, under encryption": ({"etag": ETAG, **SSE}, SENT),
 }  # fmt: skip
 
 
@@ -178,9 +181,6 @@ DAMAGED: Mapping[str, tuple[dict[str, str], PartDigest, str]] = {
     "other MD5": ({"etag": "0" * 32, **crc_header(CRC)}, SENT, "ETag is not"),
     "other MD5, no CRC-64": ({"etag": "0" * 32}, SENT, "ETag is not"),
     "both other": ({"etag": "0" * 32, **crc_header(1)}, SENT, "CRC-64 is not"),
-    "nothing to check by": ({"etag": "opaque"}, SENT, "neither"),
-    "no CRC-64 and no MD5": ({"etag": ETAG}, SENT_WITHOUT_MD5, "neither"),
-    "no CRC-64 under encryption": ({"etag": ETAG, **SSE}, SENT, "neither"),
     "other CRC-64 under encryption": ({"etag": ETAG, **crc_header(1), **SSE}, SENT, "CRC-64"),
 }
 
@@ -193,6 +193,17 @@ def test_answer_that_does_not_fit_the_bytes_is_an_integrity_error(
         with pytest.raises(IntegrityError, match=why) as refused:
             read(answer(**headers))
         assert refused.value.retryable
+        assert refused.value.request_id == "REQ"
+
+
+@pytest.mark.parametrize("etag", [ETAG, "opaque"])
+def test_bytes_that_nothing_vouches_for_are_an_error_that_stays(etag: str) -> None:
+    sent = SENT_WITHOUT_MD5
+    for read in (lambda got: read_part(got, sent), lambda got: operations.read_put(got, sent, {})):
+        with pytest.raises(IntegrityError) as refused:
+            read(answer(etag=etag))
+        assert not refused.value.retryable
+        assert "content_md5" in refused.value.advice
         assert refused.value.request_id == "REQ"
 
 

@@ -21,9 +21,9 @@ from tests.faults.hostile_files import Place, place
 OUTCOMES: dict[str, dict[str, str]] = json.loads((FOLDER / "outcomes.json").read_text())
 HOSTILE = sorted(name for name in OUTCOMES if name.startswith("hostile/"))
 # What is of another transfer, be it only because it could not be aimed at ours.
+# Another endpoint is another route: the server that is asked knows the upload id, or does not.
 _OF_ANOTHER = tuple(
-    "lie-another-host lie-another-key lie-bucket lie-endpoint lie-key lie-kind fields-in name-in "
-    "space- twice- value-in".split()
+    "lie-another-key lie-bucket lie-key lie-kind fields-in name-in space- twice- value-in".split()
 )
 
 

@@ -117,11 +117,6 @@ class RetryPolicy:
             with spent:
                 return call()
 
-        def should_stop(state: tenacity.RetryCallState) -> bool:
-            enough = self.attempts is not None and state.attempt_number >= self.attempts
-            used = spent.seconds + state.idle_for + state.upcoming_sleep
-            return enough or used > self.give_up_after
-
         def report(state: tenacity.RetryCallState) -> None:
             error = _failure(state)
             if isinstance(error, ResumableError):
@@ -131,13 +126,18 @@ class RetryPolicy:
 
         tries = Retrying(
             sleep=sleep,
-            stop=should_stop,
+            stop=lambda state: self._should_stop(state, spent),
             wait=self._wait,
             retry=retry_if_exception(worth_retrying),
             before_sleep=report,
             reraise=True,
         )
         return tries(again)
+
+    def _should_stop(self, state: tenacity.RetryCallState, spent: _Spent) -> bool:
+        enough = self.attempts is not None and state.attempt_number >= self.attempts
+        used = spent.seconds + state.idle_for + state.upcoming_sleep
+        return enough or used > self.give_up_after
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         doubled = self.base * 2.0 ** min(state.attempt_number - 1, _MOST_DOUBLINGS)

@@ -51,7 +51,7 @@ LAYERS: Mapping[str, Layer] = {
         ours=words("core errors"),
         others=words("pydantic pydantic_core fastcrc"),
         stdlib=words(
-            "base64 bisect collections collections.abc dataclasses datetime enum functools "
+            "base64 bisect collections collections.abc dataclasses datetime difflib enum functools "
             "hashlib itertools json math operator re struct typing"
         ),
     ),

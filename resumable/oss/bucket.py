@@ -5,9 +5,10 @@ import os
 import threading
 from typing import Literal, Self
 
+from resumable.core.arguments import wrong_object
 from resumable.errors import InvalidArgumentError
 from resumable.oss.client import Client, Controls, Target
-from resumable.oss.credentials import Credentials, CredentialsProvider
+from resumable.oss.credentials import Credentials, CredentialsProvider, read_credentials
 from resumable.oss.endpoint import Acceleration, Endpoint, Style, check_bucket_name
 from resumable.oss.multipart import MultipartCalls
 from resumable.oss.objects import ObjectCalls
@@ -57,6 +58,7 @@ class Bucket(MultipartCalls, ObjectCalls):
     Raises:
         InvalidArgumentError: the name, the endpoint, the signature or the proxy cannot be used.
         CredentialsError: there is no access key.
+        TypeError: `retry` is no `RetryPolicy`.
     """
 
     def __init__(  # noqa: PLR0913 - the face: every setting by its own name
@@ -76,11 +78,12 @@ class Bucket(MultipartCalls, ObjectCalls):
         proxy: str | Literal[False] | None = None,
         ca_bundle: str | os.PathLike[str] | None = None,
     ) -> None:
-        route, proxy = read_proxy(proxy), None  # a password is in no frame from here on
+        # No secret is in a frame from here on.
+        route, proxy = read_proxy(proxy), None
+        keys, credentials = read_credentials(credentials), None
         check_bucket_name(name)
-        if not all(_is_patience(seconds) for seconds in (connect_timeout, timeout)):
-            raise InvalidArgumentError("connect_timeout and timeout are seconds, more than 0")
-        found = settle(Wishes(endpoint, region, style, internal, accelerate, credentials))
+        _check_patience(connect_timeout, timeout, retry)
+        found = settle(Wishes(endpoint, region, style, internal, accelerate, keys))
         version: SignatureVersion = signature_version or ("v4" if found.region else "v1")
         if version not in ("v1", "v4") or (version == "v4" and not found.region):
             raise InvalidArgumentError(
@@ -127,6 +130,17 @@ class Bucket(MultipartCalls, ObjectCalls):
         return view
 
 
+def check_bucket(bucket: object) -> None:
+    """Make sure that an argument is a bucket.
+
+    Raises:
+        TypeError: it is something else, such as its name or the bucket of another library.
+    """
+    if not isinstance(bucket, Bucket):
+        advice = "Make one with resumable.Bucket(name, endpoint=…)"
+        raise wrong_object("bucket", bucket, "a resumable.Bucket", advice)
+
+
 def _warn_of_changes(endpoint: Endpoint, proxy: Proxy | None) -> None:
     """Say that a proxy can change requests that it forwards."""
     if proxy is not None and endpoint.scheme == "http" and not proxy.is_socks:
@@ -134,5 +148,9 @@ def _warn_of_changes(endpoint: Endpoint, proxy: Proxy | None) -> None:
         _log.warning("the proxy %s can change plain http: use an https endpoint", proxy)
 
 
-def _is_patience(seconds: object) -> bool:
-    return isinstance(seconds, int | float) and 0 < seconds <= threading.TIMEOUT_MAX
+def _check_patience(connect_timeout: object, timeout: object, retry: object) -> None:
+    for seconds in (connect_timeout, timeout):
+        if not isinstance(seconds, int | float) or not 0 < seconds <= threading.TIMEOUT_MAX:
+            raise InvalidArgumentError("connect_timeout and timeout are seconds, more than 0")
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise wrong_object("retry", retry, "a RetryPolicy", "RetryPolicy(attempts=5), say")

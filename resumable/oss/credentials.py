@@ -11,10 +11,15 @@ ACCESS_KEY_ID = "OSS_ACCESS_KEY_ID"
 ACCESS_KEY_SECRET = "OSS_ACCESS_KEY_SECRET"  # noqa: S105 - the name of a variable
 SESSION_TOKEN = "OSS_SESSION_TOKEN"  # noqa: S105 - the name of a variable
 
+_EXPIRY = (
+    "Give seconds since the epoch, not milliseconds, or a datetime with a time zone, such as "
+    "datetime.fromisoformat makes of 2030-01-01T00:00:00Z"
+)
+_VALUES = ("access_key_id", "access_key_secret", "security_token")
 _LATEST = 1e11  # seconds: the year 5138; what is above counts milliseconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Credentials:
     """An access key, with the token of a temporary one (STS). Its `repr` shows no secret.
 
@@ -37,13 +42,30 @@ class Credentials:
     security_token: str | None = field(default=None, repr=False)
     expires_at: float | datetime | None = field(default=None, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        if wrong := self._unusable():
+    def __init__(
+        self,
+        access_key_id: str,
+        access_key_secret: str,
+        security_token: str | None = None,
+        expires_at: float | datetime | None = None,
+    ) -> None:
+        seconds = _seconds(expires_at)
+        values = (access_key_id, access_key_secret, security_token)
+        for name, value in zip(_VALUES, values, strict=True):
+            object.__setattr__(self, name, value)
+        wrong = self._unusable()
+        # What raises is a frame of a traceback, and tools show its local variables.
+        del access_key_id, access_key_secret, security_token, expires_at, value, values
+        object.__setattr__(self, "expires_at", None if isinstance(seconds, str) else seconds)
+        if not wrong and not isinstance(seconds, str):
+            return
+        object.__setattr__(self, "access_key_id", "")  # it may be a secret in the wrong place
+        if wrong:
             raise CredentialsError(
                 f"the {wrong} is empty or holds a character that no key has",
                 advice="Look for white space that was copied along with it",
             )
-        object.__setattr__(self, "expires_at", _seconds(self.expires_at))
+        raise CredentialsError(f"expires_at is {seconds}", advice=_EXPIRY)
 
     def _unusable(self) -> str:
         """The name of a value that cannot be one; the values stay out of the raising frame."""
@@ -64,9 +86,35 @@ class Credentials:
 CredentialsProvider = Callable[[], Credentials]
 
 
+class Provider:
+    """A provider of a caller, without a `repr` that could show what it was made with."""
+
+    def __init__(self, ask: CredentialsProvider) -> None:
+        self._ask = ask
+
+    def __call__(self) -> Credentials:
+        """Ask it."""
+        return self._ask()
+
+
+def read_credentials(given: object) -> Credentials | Provider | CredentialsError | None:
+    """Read the `credentials=` of a caller.
+
+    An error is returned, not raised, so that no frame of its traceback holds a secret.
+    """
+    if given is None or isinstance(given, Credentials | Provider):
+        return given
+    if callable(given):
+        return Provider(given)
+    return CredentialsError(
+        f"credentials are Credentials or a callable that gives them, not {type(given).__name__}"
+    )
+
+
 def expiry_of(credentials: Credentials) -> float | None:
     """When the credentials end, in seconds since the epoch."""
-    return _seconds(credentials.expires_at)
+    seconds = _seconds(credentials.expires_at)
+    return None if isinstance(seconds, str) else seconds
 
 
 def credentials_from_environment(environ: Mapping[str, str]) -> Credentials | None:
@@ -79,35 +127,38 @@ def credentials_from_environment(environ: Mapping[str, str]) -> Credentials | No
         CredentialsError: some are set and the id or the secret is not. To look elsewhere then
             would be to work under another identity than was meant.
     """
+    found = _found_in(environ)
+    del environ  # what raises is a frame of a traceback, and tools show its local variables
+    if isinstance(found, CredentialsError):
+        raise found
+    return found
+
+
+def _found_in(environ: Mapping[str, str]) -> Credentials | CredentialsError | None:
     if not any(map(environ.get, (ACCESS_KEY_ID, ACCESS_KEY_SECRET, SESSION_TOKEN))):
         return None
     missing = [name for name in (ACCESS_KEY_ID, ACCESS_KEY_SECRET) if not environ.get(name)]
     if missing:
-        raise CredentialsError(
+        return CredentialsError(
             f"half an access key in the environment: {' and '.join(missing)} not set",
             advice=f"Set {ACCESS_KEY_ID} and {ACCESS_KEY_SECRET}, or give credentials= to Bucket",
         )
-    return Credentials(
-        environ[ACCESS_KEY_ID],
-        environ[ACCESS_KEY_SECRET],
-        environ.get(SESSION_TOKEN) or None,
-    )
+    try:
+        return Credentials(
+            environ[ACCESS_KEY_ID],
+            environ[ACCESS_KEY_SECRET],
+            environ.get(SESSION_TOKEN) or None,
+        )
+    except CredentialsError as error:
+        return CredentialsError(f"in the environment {error.message}", advice=error.advice)
 
 
-def _seconds(moment: float | datetime | None) -> float | None:
+def _seconds(moment: object) -> float | str | None:
+    """A moment as seconds since the epoch, or what is wrong with it."""
     if moment is None:
         return None
     if isinstance(moment, datetime):
-        if moment.tzinfo is None:
-            raise CredentialsError(
-                "expires_at is a datetime without a time zone",
-                advice="Say which: datetime.fromisoformat understands 2030-01-01T00:00:00Z",
-            )
-        return moment.timestamp()
+        return moment.timestamp() if moment.tzinfo else "a datetime without a time zone"
     if isinstance(moment, bool) or not isinstance(moment, int | float):
-        raise CredentialsError("expires_at is no number of seconds and no datetime")
-    if not (math.isfinite(moment) and abs(moment) < _LATEST):
-        raise CredentialsError(
-            "expires_at is no moment", advice="It counts seconds since the epoch, not milliseconds"
-        )
-    return float(moment)
+        return "no number of seconds and no datetime"
+    return float(moment) if math.isfinite(moment) and abs(moment) < _LATEST else "no moment"

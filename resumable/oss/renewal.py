@@ -211,8 +211,8 @@ def _asked(provider: CredentialsProvider) -> Credentials:
             f"the provider of credentials failed with {type(error).__name__}",
             advice="What it raised is the cause of this error",
         ) from error
-    if not isinstance(found, Credentials):
-        raise CredentialsError(
-            f"the provider of credentials gave {type(found).__name__}, not Credentials"
-        )
-    return found
+    if isinstance(found, Credentials):
+        return found
+    kind = type(found).__name__
+    del found  # it may hold a secret, and this is a frame of the traceback
+    raise CredentialsError(f"the provider of credentials gave {kind}, not Credentials")

@@ -12,7 +12,7 @@ from resumable.oss.credentials import (
     ACCESS_KEY_ID,
     ACCESS_KEY_SECRET,
     Credentials,
-    CredentialsProvider,
+    Provider,
     credentials_from_environment,
 )
 from resumable.oss.endpoint import (
@@ -42,7 +42,7 @@ class Wishes:
     style: Style | None = None
     internal: bool = False
     accelerate: Acceleration = False
-    credentials: Credentials | CredentialsProvider | None = None
+    credentials: Credentials | Provider | CredentialsError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +165,16 @@ def _usable(profile: Profile, what: str, text: str, read: Callable[[str], _T]) -
         return read(text)
     except InvalidArgumentError:
         told = f"the {what} in {profile.path!r} cannot be used"
+    del text  # it may hold a password, and this is a frame of the traceback
     raise InvalidArgumentError(told, advice="Correct it there, or give it as an argument")
 
 
-def _keys(given: Credentials | CredentialsProvider | None, files: _Files) -> AccessKeys:
+def _keys(given: Credentials | Provider | CredentialsError | None, files: _Files) -> AccessKeys:
+    if isinstance(given, CredentialsError):
+        raise given
     if isinstance(given, Credentials):
         return AccessKeys.fixed(given)
     if given is not None:
-        if not callable(given):
-            raise CredentialsError("credentials are neither Credentials nor callable")
         return AccessKeys(given)
     found = credentials_from_environment(os.environ)
     if found is not None:

@@ -17,7 +17,7 @@ from resumable.errors import (
     ResumableError,
     TransferCancelledError,
 )
-from resumable.oss.bucket import Bucket
+from resumable.oss.bucket import Bucket, check_bucket
 from resumable.oss.cancellation import Cancellation
 from resumable.oss.client import Controls
 from resumable.oss.options import RequestOptions, merge_options
@@ -63,6 +63,7 @@ def abort_upload(
         NoSuchUploadError: the server did not know it in the first place.
         ResumableError: it is still there, or whether it is could not be found out.
     """
+    check_bucket(bucket)
     _abort(bucket, key, upload_id, merge_options(None, options, RequestOptions))
 
 
@@ -92,6 +93,7 @@ def abort_checkpoint(
         TransferLockedError: a transfer is working on it.
         ResumableError: the upload could not be aborted. The checkpoint is kept.
     """
+    check_bucket(bucket)
     source = path_as_given(filename)
     file = CheckpointFile(checkpoint_path_of(source, checkpoint_path))
     if read_checkpoint(source, checkpoint_path=file.path) is None:

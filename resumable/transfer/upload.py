@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Unpack
 
+from resumable.core.arguments import wrong_object
 from resumable.core.headers import RoutedHeaders, route_headers
 from resumable.core.plan import is_whole, make_plan, parse_part_size
 from resumable.errors import InvalidArgumentError, LocalFileError
-from resumable.oss.bucket import Bucket
+from resumable.oss.bucket import Bucket, check_bucket
 from resumable.oss.endpoint import check_key
 from resumable.oss.operations import check_upload_id
 from resumable.oss.options import PutOptions, merge_options
@@ -94,11 +95,14 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
         FileAlreadyExistsError: with `forbid_overwrite`; parts are kept as on any failure.
         CallbackFailedError: the object is stored, but the callback failed.
         NetworkError, ServerError, ProtocolError, IntegrityError: a request failed for good.
+        TypeError: an argument is of a wrong type, or there is no such option.
     """
     began = time.monotonic()
+    check_bucket(bucket)
     check_key(key)
+    _check_types(enable_checkpoint, sequential, content_md5, progress, cancel)
     _check_threads(thread_num)
-    routed = route_headers(merge_options(headers, options, PutOptions))
+    routed = route_headers(merge_options(headers, options, PutOptions, others=_KEYWORDS))
     path = path_as_given(filename)
     wish = None if part_size is None else parse_part_size(part_size)
     asked = _checked(UploadOptions(upload_id, wish, sequential), routed, thread_num)
@@ -115,6 +119,9 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     with file.locked(address) if file is not None else nullcontext():
         made = upload.carry_out(plan)
     return upload.result(made, time.monotonic() - began)
+
+
+_KEYWORDS = tuple(upload_file.__kwdefaults__ or ())
 
 
 def _pause(cancel: threading.Event | None) -> Callable[[float], None]:
@@ -147,6 +154,27 @@ def _is_same(side_file: str, path: str) -> bool:
         return False
     except OSError as error:
         raise LocalFileError.of(error, "looking at", side_file) from None
+
+
+def _check_types(
+    enable_checkpoint: object,
+    sequential: object,
+    content_md5: object,
+    progress: object,
+    cancel: object,
+) -> None:
+    flags = {
+        "enable_checkpoint": enable_checkpoint,
+        "sequential": sequential,
+        "content_md5": content_md5,
+    }
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise wrong_object(name, value, "True or False")
+    if progress is not None and not callable(progress):
+        raise wrong_object("progress", progress, "a callable that takes a Progress")
+    if cancel is not None and not hasattr(cancel, "is_set"):
+        raise wrong_object("cancel", cancel, "a threading.Event")
 
 
 def _check_threads(thread_num: object) -> None:

@@ -1,7 +1,9 @@
 """Where a bucket's settings come from: arguments, then the environment, then the files."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -30,6 +32,7 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 ENDPOINT = "OSS_ENDPOINT"
 REGION = "OSS_REGION"
 
+_log = logging.getLogger("resumable")
 _T = TypeVar("_T")
 
 
@@ -59,13 +62,20 @@ class _Files:
 
     def __init__(self) -> None:
         self._left = profiles()
+        self._failure: CredentialsError | None = None
         self.seen: list[Profile] = []
 
     def __iter__(self) -> Iterator[Profile]:
         yield from list(self.seen)
-        for profile in self._left:
-            self.seen.append(profile)
-            yield profile
+        if self._failure is not None:
+            raise self._failure
+        try:
+            for profile in self._left:
+                self.seen.append(profile)
+                yield profile
+        except CredentialsError as error:
+            self._failure = error
+            raise
 
     def region(self) -> str | None:
         """The first region that one of them tells."""
@@ -76,7 +86,8 @@ def settle(wishes: Wishes) -> Settings:
     """Find endpoint, region and access key.
 
     The files are read if the access key or the endpoint is to come from them. A program that is
-    given both touches none of them; so their region, too, counts only where they are read.
+    given both touches none of them; so their region, too, counts only where they are read. One
+    that cannot be used matters only if something is missing without it.
 
     Raises:
         InvalidArgumentError: there is no endpoint, or one that cannot be used.
@@ -122,10 +133,15 @@ def _endpoint(wishes: Wishes, region: str | None, files: _Files) -> Endpoint:
     set_there = os.environ.get(ENDPOINT)
     if not chosen:
         found = Endpoint.parse(set_there, style=wishes.style) if set_there else None
-        found = found or _endpoint_of_files(files, region, wishes)
+        if found is None:
+            with _optional(is_needed=region is None):
+                found = _endpoint_of_files(files, region, wishes)
         if found is not None:
             return found
-    region = region or region_of(set_there or "") or files.region()
+    region = region or region_of(set_there or "")
+    if not region:
+        with _optional(is_needed=not wishes.accelerate):
+            region = files.region()
     if not region and not wishes.accelerate:
         raise InvalidArgumentError(
             f"no endpoint: give endpoint= or region=, or set {ENDPOINT} or {REGION}"
@@ -151,6 +167,17 @@ def _endpoint_of_files(files: _Files, region: str | None, wishes: Wishes) -> End
         if region is None or found.region in fitting:
             return found
     return None
+
+
+@contextmanager
+def _optional(*, is_needed: bool) -> Iterator[None]:
+    """Go on without a file that cannot be used, if nothing that is needed would stand there."""
+    try:
+        yield
+    except CredentialsError as error:
+        if is_needed:
+            raise
+        _log.warning("going on without a configuration file: %s", error.message)
 
 
 def _first_region(files: "_Files | list[Profile]") -> str | None:

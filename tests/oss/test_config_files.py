@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -339,3 +339,43 @@ def test_any_text_is_a_file_or_a_typed_refusal(home: Home, text: str) -> None:
     except CredentialsError:
         return
     assert isinstance(key, Credentials | None)
+
+
+UNREADABLE = {
+    "a folder": lambda home: (home.folder / ".ossutilconfig").mkdir(),
+    "no INI file": lambda home: home.ossutil("what is this"),
+    "no JSON file": lambda home: home.aliyun("text"),
+    "half a key": lambda home: home.ossutil(f"[default]\naccessKeySecret={SECRET}"),
+}
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize(
+    ("wishes", "host"),
+    [
+        (Wishes(region="cn-hangzhou", credentials=KEY), "oss-cn-hangzhou.aliyuncs.com"),
+        (Wishes(accelerate=True, credentials=KEY), "oss-accelerate.aliyuncs.com"),
+        (Wishes("http://oss.example:1", credentials=KEY), "oss.example"),
+    ],
+    ids=["region", "accelerate", "endpoint"],
+)
+def test_file_that_cannot_be_used_does_not_matter_where_all_is_given(
+    home: Home, spoil: Callable[[Home], object], wishes: Wishes, host: str
+) -> None:
+    spoil(home)
+    assert settle(wishes).endpoint.host == host
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE.values(), ids=UNREADABLE)
+def test_file_that_cannot_be_used_is_named_where_the_key_is_missing(
+    home: Home, spoil: Callable[[Home], object]
+) -> None:
+    spoil(home)
+    with pytest.raises(CredentialsError, match=str(home.folder)):
+        settle(Wishes(region="cn-hangzhou"))
+
+
+def test_file_that_cannot_be_used_is_named_where_the_region_is_missing(home: Home) -> None:
+    home.ossutil("what is this")
+    with pytest.raises(CredentialsError, match=str(home.folder)):
+        settle(Wishes(credentials=KEY))

@@ -75,6 +75,11 @@ LAYERS: Mapping[str, Layer] = {
         others=words("urllib3"),
         stdlib=words("collections.abc contextlib socket"),
     ),
+    "oss.cloud": Layer(
+        ours=words("oss errors"),
+        others=words("alibabacloud_credentials"),
+        stdlib=words("collections.abc logging re typing"),
+    ),
     "oss.socks": Layer(ours=words("oss"), others=words("socks urllib3"), stdlib=words("typing")),
     "oss.connections": Layer(
         ours=words("oss errors"),

@@ -17,7 +17,7 @@ Connect = Callable[[str], "resumable.Bucket"]
 
 _SECONDS = click.FloatRange(min=0, min_open=True)
 # Options that `Bucket` has under the same names.
-_AS_THEY_ARE = ("region", "style", "connect_timeout", "timeout", "ca_bundle", "proxy")
+_AS_THEY_ARE = ("profile", "region", "style", "connect_timeout", "timeout", "ca_bundle", "proxy")
 
 
 def _placed(command: Callable[..., _T]) -> Callable[..., _T]:
@@ -31,6 +31,11 @@ def _placed(command: Callable[..., _T]) -> Callable[..., _T]:
         click.option(
             "--region",
             help="Such as cn-hangzhou. Default: OSS_REGION, the endpoint's name, or the files.",
+        ),
+        click.option(
+            "--profile",
+            metavar="NAME",
+            help="A profile of the configuration files of ossutil, the Alibaba Cloud CLI or SDKs.",
         ),
         click.option(
             "--internal", is_flag=True, help="Use the region's endpoint inside the cloud."

@@ -38,7 +38,10 @@ class Bucket(MultipartCalls, ObjectCalls):
         credentials: An access key, or a callable that gives one. It is asked again some minutes
             before `expires_at` or, without one, before each request; and after a refusal that
             a new key may cure. Default: `OSS_ACCESS_KEY_ID`, `OSS_ACCESS_KEY_SECRET` and
-            `OSS_SESSION_TOKEN`, else `~/.ossutilconfig`, else `~/.aliyun/config.json`.
+            `OSS_SESSION_TOKEN`, else the like of Alibaba Cloud, else the configuration files,
+            else the RAM role of an ECS instance (docs/reference/environment.md has all of it).
+        profile: The name of a profile in the configuration files of ossutil, the Alibaba Cloud
+            CLI or SDKs. What it says comes before the environment.
         signature_version: `v1` or `v4`. Default: `v4` where the region is known.
         style: How the bucket is addressed: `virtual`, `path` or `cname`. Default: `path` for an
             IP address and localhost, else `virtual`.
@@ -68,6 +71,7 @@ class Bucket(MultipartCalls, ObjectCalls):
         endpoint: str | None = None,
         region: str | None = None,
         credentials: Credentials | CredentialsProvider | None = None,
+        profile: str | None = None,
         signature_version: SignatureVersion | None = None,
         style: Style | None = None,
         internal: bool = False,
@@ -83,13 +87,8 @@ class Bucket(MultipartCalls, ObjectCalls):
         keys, credentials = read_credentials(credentials), None
         check_bucket_name(name)
         _check_patience(connect_timeout, timeout, retry)
-        found = settle(Wishes(endpoint, region, style, internal, accelerate, keys))
-        version: SignatureVersion = signature_version or ("v4" if found.region else "v1")
-        if version not in ("v1", "v4") or (version == "v4" and not found.region):
-            raise InvalidArgumentError(
-                f"signature {version!r} needs a region" if version == "v4" else "v1 or v4 only",
-                advice="Give region= or set OSS_REGION",
-            )
+        found = settle(Wishes(endpoint, region, style, internal, accelerate, keys, profile))
+        version = _signature(signature_version, found.region)
         target = Target(name, found.endpoint, found.region, version)
         chosen = find_proxy(found.endpoint.origin(name), route, os.environ)
         _warn_of_changes(found.endpoint, chosen)
@@ -146,6 +145,16 @@ def _warn_of_changes(endpoint: Endpoint, proxy: Proxy | None) -> None:
     if proxy is not None and endpoint.scheme == "http" and not proxy.is_socks:
         # squid, for one, adds a Cache-Control, which OSS then stores with the object.
         _log.warning("the proxy %s can change plain http: use an https endpoint", proxy)
+
+
+def _signature(wanted: SignatureVersion | None, region: str | None) -> SignatureVersion:
+    version: SignatureVersion = wanted or ("v4" if region else "v1")
+    if version not in ("v1", "v4") or (version == "v4" and not region):
+        raise InvalidArgumentError(
+            f"signature {version!r} needs a region" if version == "v4" else "v1 or v4 only",
+            advice="Give region= or set OSS_REGION",
+        )
+    return version
 
 
 def _check_patience(connect_timeout: object, timeout: object, retry: object) -> None:

@@ -1,4 +1,4 @@
-"""The configuration files of ossutil and of the Alibaba Cloud CLI, as far as they matter here.
+"""The configuration files of ossutil, the Alibaba Cloud CLI and SDKs, as far as they matter here.
 
 The only module of this layer that reads files. What stands in them is in no message and no
 traceback: files of keys are what a support ticket must not quote.
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from resumable.errors import CredentialsError
+from resumable.oss.cloud import CloudProvider, ecs_role
 from resumable.oss.credentials import Credentials
 from resumable.oss.endpoint import region_of
 
@@ -36,7 +37,18 @@ _OTHER_MODES = {
 }
 
 # What is read of a profile of the Alibaba Cloud CLI; an endpoint there would be another service's.
-_READ = "mode access_key_id access_key_secret sts_token region_id ram_role_arn".split()
+_READ = (
+    "name mode access_key_id access_key_secret sts_token region_id ram_role_arn ram_role_name"
+).split()
+# How the SDKs call the modes, and the token.
+_TYPES = {
+    "access_key": "ak",
+    "sts": "ststoken",
+    "ram_role_arn": "ramrolearn",
+    "oidc_role_arn": "oidc",
+    "ecs_ram_role": "ecsramrole",
+    "rsa_key_pair": "rsakeypair",
+}
 
 # The values of a profile by their names in lower case, without `-` and `_`.
 Values = Mapping[str, str]
@@ -44,10 +56,17 @@ Values = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a file says under the profile that is chosen."""
+    """What a file says under the profile that is chosen.
+
+    Attributes:
+        path: Of the file.
+        values: By their names in lower case, without `-` and `_`.
+        library: The class of Alibaba Cloud's library that reads such a file, if one does.
+    """
 
     path: str
     values: Values = field(repr=False)
+    library: str | None = None
 
     @property
     def endpoint(self) -> str | None:
@@ -89,6 +108,37 @@ class Profile:
             raise self._refusal("holds an access key with a character that no key has")
         return found
 
+    def provider(self) -> CloudProvider | None:
+        """What fetches the key, where the profile names a role or the like instead of one.
+
+        Raises:
+            CredentialsError: it takes a library that is not installed.
+        """
+        mode = self._mode()
+        if mode in _USABLE_MODES or mode not in _OTHER_MODES:
+            return None
+        source = f"the mode {_OTHER_MODES[mode]} of {self.path!r}"
+        value = self.values.get
+        if mode == "ecsramrole":
+            role = value("ramrolename") or value("ecsrolename") or value("rolename")
+            return ecs_role(role, source, os.environ)
+        if self.library is not None:
+            return CloudProvider(
+                self.library, source, profile_file=self.path, profile_name=self.values["name"]
+            )
+        if mode != "ramrolearn":
+            return None
+        return CloudProvider(
+            "RamRoleArnCredentialsProvider",
+            source,
+            access_key_id=value("accesskeyid"),
+            access_key_secret=value("accesskeysecret"),
+            security_token=value("ststoken"),
+            role_arn=value("ramrolearn") or value("rolearn"),
+            role_session_name=value("rolesessionname") or value("ramsessionname"),
+            external_id=value("externalid"),
+        )
+
     def _mode(self) -> str:
         named = self.values.get("mode", "").lower()
         has_role = self.values.get("ramrolearn") or self.values.get("rolearn")
@@ -108,15 +158,32 @@ class Profile:
         return CredentialsError(f"{self.path!r} {told}", advice=advice)
 
 
-def profiles() -> Iterator[Profile]:
+def profiles(wanted: str | None = None) -> Iterator[Profile]:
     """The profiles of the files that there are, first ossutil's; each is read when it is asked for.
 
+    Args:
+        wanted: Only those of this name. Default: what the environment or the file chooses.
+
     Raises:
-        CredentialsError: a file that is named or there cannot be read or understood.
+        CredentialsError: a file that is named or there cannot be read or understood, or none has
+            the profile that is wanted.
     """
-    for format_ in (_OSSUTIL, _ALIBABA_CLOUD):
-        if (found := format_.profile()) is not None:
+    seen = 0
+    for format_ in (_OSSUTIL, _ALIBABA_CLOUD, _SDK):
+        if (found := format_.profile(wanted)) is not None:
+            seen += 1
             yield found
+    if wanted and not seen:
+        places = ", ".join(format_.default_paths[0] for format_ in (_OSSUTIL, _ALIBABA_CLOUD, _SDK))
+        raise CredentialsError(
+            f"there is no profile {wanted!r} in {places}", advice="Check the name of the profile"
+        )
+
+
+def is_ecs_instance() -> bool:
+    """Whether this machine says that it is an ECS instance of Alibaba Cloud."""
+    told = _read(_PRODUCT_NAME)
+    return isinstance(told, bytes) and told.startswith(b"Alibaba Cloud ECS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,36 +191,45 @@ class _Format:
     """Where the files of a program are and how they are read.
 
     Attributes:
-        parse: From the text, and the name of the profile that is wanted, to its values; or to
-            a sentence that says what is wrong.
+        default_paths: Of them the first that is there counts.
+        parse: From the text, and the name of the profile that is wanted, to its values; to None
+            if there is no such profile; or to a sentence that says what is wrong.
     """
 
-    default_path: str
+    default_paths: tuple[str, ...]
     path_variable: str
     profile_variable: str
-    parse: Callable[[str, str | None], Values | str]
+    parse: Callable[[str, str | None], Values | str | None]
+    library: str | None = None
 
-    def profile(self) -> Profile | None:
-        """The profile that the environment or the file itself chooses; None if there is no file."""
+    def profile(self, wanted: str | None) -> Profile | None:
+        """The profile that is chosen; None if there is no file, or no profile that is wanted."""
         named = os.environ.get(self.path_variable)
-        path = os.path.expanduser(named or self.default_path)
-        # Nothing may be taken from a folder called `~` where there is no home.
-        found = None if path.startswith("~") else self._values(path)
-        if isinstance(found, str):
-            raise CredentialsError(f"{path!r} {found}", advice=_CONFIGURE)
-        if found is None and named:
-            raise CredentialsError(f"{self.path_variable} names {path!r}, which is not there")
-        return None if found is None else Profile(path, found)
+        chosen = wanted or os.environ.get(self.profile_variable)
+        for place in (named,) if named else self.default_paths:
+            path = os.path.expanduser(place)
+            is_there, found = self._values(path, chosen)
+            if not is_there:
+                continue
+            if found is None and not wanted:
+                found = f"has no profile of the name that {self.profile_variable} gives"
+            if isinstance(found, str):
+                raise CredentialsError(f"{path!r} {found}", advice=_CONFIGURE)
+            return None if found is None else Profile(path, found, self.library)
+        if named:
+            raise CredentialsError(f"{self.path_variable} names {named!r}, which is not there")
+        return None
 
-    def _values(self, path: str) -> Values | str | None:
-        content = _read(path)
+    def _values(self, path: str, chosen: str | None) -> tuple[bool, Values | str | None]:
+        """Whether there is a file, and what it says, or what is wrong with it."""
+        # Nothing may be taken from a folder called `~` where there is no home.
+        content = None if path.startswith("~") else _read(path)
         if not isinstance(content, bytes):
-            return content
+            return content is not None, content
         try:
-            text = content.decode("utf-8-sig")
+            return True, self.parse(content.decode("utf-8-sig"), chosen)
         except UnicodeDecodeError:
-            return "is not UTF-8 text"
-        return self.parse(text, os.environ.get(self.profile_variable))
+            return True, "is not UTF-8 text"
 
 
 def _read(path: str) -> bytes | str | None:
@@ -191,16 +267,14 @@ class _Ini(configparser.ConfigParser):
         return _plain(optionstr)
 
 
-def _parse_ossutil(text: str, wanted: str | None) -> Values | str:
+def _parse_ossutil(text: str, wanted: str | None) -> Values | str | None:
     sections = _sections(text)
     if sections is None:
         return "is no INI file that ossutil could have written"
     name = (wanted or "default").lower()
     profile = _ossutil_profile(sections, name)
     if profile is None:
-        if wanted:
-            return "has no profile of the name that OSSUTIL_PROFILE gives"
-        return sections.get("credentials", {})  # of ossutil 1
+        return None if wanted else sections.get("credentials", {})  # of ossutil 1
     values, source = dict(profile), profile.get("sourceprofile")
     for _ in range(_MOST_SOURCES):
         if not source:
@@ -235,7 +309,23 @@ def _ossutil_profile(sections: Mapping[str, Values], name: str) -> Values | None
     return short if short is not None else sections.get(f"profile {name}")
 
 
-def _parse_alibaba_cloud(text: str, wanted: str | None) -> Values | str:
+def _parse_sdk(text: str, wanted: str | None) -> Values | str | None:
+    sections = _sections(text)
+    if sections is None:
+        return "is no INI file that an SDK could have written"
+    name = wanted or "default"
+    found = sections.get(name.lower())
+    if found is None:
+        return None if wanted else {}
+    values = dict(found, name=name)
+    kind = values.pop("type", "access_key").lower()
+    values["mode"] = _TYPES.get(kind, kind)
+    if "securitytoken" in values:
+        values["ststoken"] = values["securitytoken"]
+    return values
+
+
+def _parse_alibaba_cloud(text: str, wanted: str | None) -> Values | str | None:
     found = _json(text)
     listed = found.get("profiles", []) if isinstance(found, dict) else None
     if not isinstance(found, dict) or not isinstance(listed, list):
@@ -245,7 +335,7 @@ def _parse_alibaba_cloud(text: str, wanted: str | None) -> Values | str:
         if isinstance(profile, dict) and profile.get("name") == name:
             return {_plain(key): profile[key] for key in _READ if isinstance(profile.get(key), str)}
     if wanted:
-        return "has no profile of the name that ALIBABA_CLOUD_PROFILE gives"
+        return None
     return "has no profile of the name that stands there as current" if listed else {}
 
 
@@ -266,10 +356,20 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if is_quoted else value
 
 
-_OSSUTIL = _Format("~/.ossutilconfig", "OSSUTIL_CONFIG_FILE", "OSSUTIL_PROFILE", _parse_ossutil)
+_PRODUCT_NAME = "/sys/class/dmi/id/product_name"
+_PROFILE_VARIABLE = "ALIBABA_CLOUD_PROFILE"
+_OSSUTIL = _Format(("~/.ossutilconfig",), "OSSUTIL_CONFIG_FILE", "OSSUTIL_PROFILE", _parse_ossutil)
 _ALIBABA_CLOUD = _Format(
-    os.path.join("~", ".aliyun", "config.json"),
+    (os.path.join("~", ".aliyun", "config.json"),),
     "ALIBABA_CLOUD_CONFIG_FILE",
-    "ALIBABA_CLOUD_PROFILE",
+    _PROFILE_VARIABLE,
     _parse_alibaba_cloud,
+    library="CLIProfileCredentialsProvider",
+)
+_SDK = _Format(
+    tuple(os.path.join("~", ".alibabacloud", name) for name in ("credentials.ini", "credentials")),
+    "ALIBABA_CLOUD_CREDENTIALS_FILE",
+    _PROFILE_VARIABLE,
+    _parse_sdk,
+    library="ProfileCredentialsProvider",
 )

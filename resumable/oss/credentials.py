@@ -10,6 +10,14 @@ from resumable.errors import CredentialsError
 ACCESS_KEY_ID = "OSS_ACCESS_KEY_ID"
 ACCESS_KEY_SECRET = "OSS_ACCESS_KEY_SECRET"  # noqa: S105 - the name of a variable
 SESSION_TOKEN = "OSS_SESSION_TOKEN"  # noqa: S105 - the name of a variable
+_VARIABLES = (
+    (ACCESS_KEY_ID, ACCESS_KEY_SECRET, SESSION_TOKEN),
+    (
+        "ALIBABA_CLOUD_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+        "ALIBABA_CLOUD_SECURITY_TOKEN",
+    ),
+)
 
 _EXPIRY = (
     "Give seconds since the epoch, not milliseconds, or a datetime with a time zone, such as "
@@ -120,6 +128,8 @@ def expiry_of(credentials: Credentials) -> float | None:
 def credentials_from_environment(environ: Mapping[str, str]) -> Credentials | None:
     """Read OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and, for STS, OSS_SESSION_TOKEN.
 
+    If none of them is set, those that Alibaba Cloud's own tools read take their place.
+
     Returns:
         None if none of them is set. An empty one counts as not set.
 
@@ -127,30 +137,32 @@ def credentials_from_environment(environ: Mapping[str, str]) -> Credentials | No
         CredentialsError: some are set and the id or the secret is not. To look elsewhere then
             would be to work under another identity than was meant.
     """
-    found = _found_in(environ)
+    found = None
+    for names in _VARIABLES:
+        found = found or _found_in(environ, names)
     del environ  # what raises is a frame of a traceback, and tools show its local variables
     if isinstance(found, CredentialsError):
         raise found
     return found
 
 
-def _found_in(environ: Mapping[str, str]) -> Credentials | CredentialsError | None:
-    if not any(map(environ.get, (ACCESS_KEY_ID, ACCESS_KEY_SECRET, SESSION_TOKEN))):
+def _found_in(
+    environ: Mapping[str, str], names: tuple[str, str, str]
+) -> Credentials | CredentialsError | None:
+    if not any(map(environ.get, names)):
         return None
-    missing = [name for name in (ACCESS_KEY_ID, ACCESS_KEY_SECRET) if not environ.get(name)]
+    missing = [name for name in names[:2] if not environ.get(name)]
     if missing:
         return CredentialsError(
             f"half an access key in the environment: {' and '.join(missing)} not set",
-            advice=f"Set {ACCESS_KEY_ID} and {ACCESS_KEY_SECRET}, or give credentials= to Bucket",
+            advice=f"Set {names[0]} and {names[1]}, or give credentials= to Bucket",
         )
     try:
-        return Credentials(
-            environ[ACCESS_KEY_ID],
-            environ[ACCESS_KEY_SECRET],
-            environ.get(SESSION_TOKEN) or None,
-        )
+        return Credentials(environ[names[0]], environ[names[1]], environ.get(names[2]) or None)
     except CredentialsError as error:
-        return CredentialsError(f"in the environment {error.message}", advice=error.advice)
+        return CredentialsError(
+            f"in the environment ({names[0]} and so on) {error.message}", advice=error.advice
+        )
 
 
 def _seconds(moment: object) -> float | str | None:

@@ -4,12 +4,13 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from resumable.errors import CredentialsError, InvalidArgumentError
-from resumable.oss.configfiles import Profile, profiles
+from resumable.oss.cloud import CloudProvider, ecs_role_of, oidc_of, service_of
+from resumable.oss.configfiles import Profile, is_ecs_instance, profiles
 from resumable.oss.credentials import (
     ACCESS_KEY_ID,
     ACCESS_KEY_SECRET,
@@ -46,6 +47,7 @@ class Wishes:
     internal: bool = False
     accelerate: Acceleration = False
     credentials: Credentials | Provider | CredentialsError | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class Settings:
 class _Files:
     """The configuration files, each read at most once, and only if something is missing."""
 
-    def __init__(self) -> None:
-        self._left = profiles()
+    def __init__(self, profile: str | None = None) -> None:
+        self._left = profiles(profile)
         self._failure: CredentialsError | None = None
         self.seen: list[Profile] = []
 
@@ -93,11 +95,13 @@ def settle(wishes: Wishes) -> Settings:
         InvalidArgumentError: there is no endpoint, or one that cannot be used.
         CredentialsError: there is no access key, or a file cannot be used.
     """
-    files = _Files()
+    files = _Files(wishes.profile)
+    if wishes.profile is not None:
+        wishes = _with_profile(wishes, files)
     named = wishes.region or os.environ.get(REGION)
     region = check_region(named) if named else None
     endpoint = _endpoint(wishes, region, files)
-    keys = _keys(wishes.credentials, files)
+    keys = _keys(wishes, files)
     return Settings(endpoint, region or endpoint.region or _first_region(files.seen), keys)
 
 
@@ -196,27 +200,66 @@ def _usable(profile: Profile, what: str, text: str, read: Callable[[str], _T]) -
     raise InvalidArgumentError(told, advice="Correct it there, or give it as an argument")
 
 
-def _keys(given: Credentials | Provider | CredentialsError | None, files: _Files) -> AccessKeys:
+def _with_profile(wishes: Wishes, files: _Files) -> Wishes:
+    """What was said, and what the profile that was named says: both come before the environment."""
+    if not wishes.profile or not isinstance(wishes.profile, str):
+        raise InvalidArgumentError("profile= is the name of a profile in a configuration file")
+    if wishes.credentials is not None:
+        raise InvalidArgumentError("profile= contradicts credentials=: both say who asks")
+    region = wishes.region or files.region()
+    if wishes.endpoint or wishes.internal or wishes.accelerate:
+        return replace(wishes, region=region)
+    fitting = replace(wishes, region=wishes.region)
+    found = _endpoint_of_files(files, check_region(region) if region else None, fitting)
+    return replace(wishes, region=region, endpoint=None if found is None else str(found))
+
+
+def _keys(wishes: Wishes, files: _Files) -> AccessKeys:
+    given = wishes.credentials
     if isinstance(given, CredentialsError):
         raise given
     if isinstance(given, Credentials):
         return AccessKeys.fixed(given)
     if given is not None:
         return AccessKeys(given)
-    found = credentials_from_environment(os.environ)
-    if found is not None:
-        return AccessKeys.fixed(found)
-    first = _credentials_of(files)
-    return AccessKeys(lambda: _credentials_of(_Files()), kept=True, first=first)
+    named = wishes.profile
+    if named is None:
+        found = credentials_from_environment(os.environ)
+        if found is not None:
+            return AccessKeys.fixed(found)
+        if (role := oidc_of(os.environ)) is not None:
+            return AccessKeys(role)
+    first = _source_in(files) or (None if named else _source_on_this_machine())
+    if first is None:
+        raise _no_key()
+    if isinstance(first, CloudProvider):
+        return AccessKeys(first)
+    return AccessKeys(lambda: _read_again(named), kept=True, first=first)
 
 
-def _credentials_of(files: _Files) -> Credentials:
+def _source_in(files: _Files) -> Credentials | CloudProvider | None:
     for profile in files:
-        found = profile.credentials()
+        found = profile.provider() or profile.credentials()
         if found is not None:
             return found
-    raise CredentialsError(
+    return None
+
+
+def _source_on_this_machine() -> CloudProvider | None:
+    return service_of(os.environ) or ecs_role_of(os.environ, is_ecs=is_ecs_instance())
+
+
+def _read_again(profile: str | None) -> Credentials:
+    """The key that the files hold by now."""
+    found = _source_in(_Files(profile))
+    if found is None:
+        raise _no_key()
+    return found() if isinstance(found, CloudProvider) else found
+
+
+def _no_key() -> CredentialsError:
+    return CredentialsError(
         f"no access key: {ACCESS_KEY_ID} and {ACCESS_KEY_SECRET} not set, and no key in "
-        "~/.ossutilconfig or ~/.aliyun/config.json",
+        "~/.ossutilconfig, ~/.aliyun/config.json or ~/.alibabacloud/credentials.ini",
         advice="Set both in the environment, or give credentials= to Bucket",
     )

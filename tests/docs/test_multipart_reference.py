@@ -25,7 +25,7 @@ OPTIONS = {
 # What the documents know nothing of; the page of the API tells it.
 OURS = {
     "upload_file": {"cancel"},
-    "Bucket": {"accelerate", "ca_bundle", "internal", "proxy", "retry", "signature_version"},
+    "Bucket": set("accelerate ca_bundle internal profile proxy retry signature_version".split()),
 }
 
 

@@ -109,8 +109,13 @@ def _alibaba_cloud(data: bytes) -> None:
     _profile(configfiles._parse_alibaba_cloud(_text(data), "staging"))
 
 
-def _profile(found: configfiles.Values | str) -> None:
-    if isinstance(found, str):
+def _sdk(data: bytes) -> None:
+    _profile(configfiles._parse_sdk(_text(data), None))
+    _profile(configfiles._parse_sdk(_text(data), "staging"))
+
+
+def _profile(found: configfiles.Values | str | None) -> None:
+    if found is None or isinstance(found, str):
         return
     profile = configfiles.Profile("config", found)
     assert profile.endpoint is None or isinstance(profile.endpoint, str)

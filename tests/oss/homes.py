@@ -17,6 +17,10 @@ class Home:
     def aliyun(self, content: object) -> Path:
         return self._put(self.folder / ".aliyun" / "config.json", json.dumps(content).encode())
 
+    def sdk(self, text: str) -> Path:
+        """The file of the SDKs of Alibaba Cloud."""
+        return self._put(self.folder / ".alibabacloud" / "credentials.ini", text.encode())
+
     def profile(self, **values: object) -> Path:
         """The configuration of the Alibaba Cloud CLI with this one profile."""
         named = {"name": "default", **values}

@@ -160,14 +160,13 @@ UNUSABLE: dict[str, tuple[str, str]] = {
     "control character": (
         f"[default]\naccessKeyID={ID}\naccessKeySecret={SECRET}\x00\n", "a character that no key"
     ),
-    "role": (
-        f"[default]\naccessKeyID={ID}\naccessKeySecret={SECRET}\nroleArn=acs:ram::1:role/x\n",
-        "the mode RamRoleArn, which is not supported",
-    ),
-    "role of ossutil 1": (
+    "role without a key": (
         f"[Credentials]\nramRoleArn=acs:ram::1:role/x\naccessKeySecret={SECRET}\n", "RamRoleArn"
     ),
-    "EcsRamRole": ("[default]\nmode = ecsramrole\n", "the mode EcsRamRole"),
+    "mode that only the CLI has": (
+        f"[default]\nmode = CloudSSO\naccessKeySecret={SECRET}\n",
+        "CloudSSO, which is not supported",
+    ),
     "unknown mode": (f"[default]\nmode = {SECRET}\n", "a mode that is not known"),
 }  # fmt: skip
 
@@ -190,10 +189,6 @@ UNUSABLE_JSON: dict[str, tuple[object, str]] = {
         {"profiles": [{"name": "default", "access_key_id": ID, "access_key_secret": [SECRET]}]},
         "holds no access key secret",
     ),
-    "RamRoleArn": (
-        {"profiles": [{"name": "default", "mode": "RamRoleArn", **BOTH}]}, "the mode RamRoleArn"
-    ),
-    "CloudSSO": ({"profiles": [{"name": "default", "mode": "CloudSSO"}]}, "the mode CloudSSO"),
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def cli_file(content: object) -> Way:
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
         set_variable("ALIBABA_CLOUD_CONFIG_FILE", str(path))
-        return bucket()
+        return bucket().head_object("k")
 
     return way
 
@@ -129,6 +129,10 @@ WAYS: dict[str, Way] = {
     "json: blot": cli_file(
         {"profiles": [PROFILE | {"access_key_secret": f"{SECRET}\t", "sts_token": TOKEN}]}
     ),
+    "json: role": cli_file(
+        {"profiles": [PROFILE | {"mode": "RamRoleArn", "access_key_secret": SECRET}]}
+    ),
+    "ini: role": ini(f"[default]\nroleArn=x\naccessKeySecret={SECRET}\n"),
     "json: mode": cli_file(
         {"profiles": [PROFILE | {"mode": "External", "access_key_secret": SECRET}]}
     ),

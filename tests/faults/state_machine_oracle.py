@@ -22,6 +22,8 @@ from tests.faults.state_machine_stage import CALM, WRONG_ETAG, How, Trouble
 from tests.faults.state_machine_world import World
 
 _META = "x-oss-meta-tag"
+_BEGINNING = b'{"destination":'
+_OURS = ("", ".lock", ".resumable-new")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,21 @@ class Oracle:
         for name in self._set_aside():  # told by one that is dead
             (world.folder / name).unlink()
 
-    def second_call(self) -> None:
-        """Make the call while another one works on the same transfer."""
+    def takes_lock(self, how: How) -> bool:
+        """Whether a call locks the transfer: one part needs no checkpoint, unless one was left."""
+        world = self._world
+        name, size = world.checkpoint.name, world.file.stat().st_size
+        is_left = any(f"{name}{end}" in world.beside() for end in _OURS)
+        return how.enable_checkpoint and (is_left or size > how.part_size)
+
+    def second_call(self, *, locked: bool) -> None:
+        """Make the call while another one works on the same transfer, and has locked it or not."""
         ended, _ = self._world.call(How())
         self._stage.tally.calls[f"second: {ended.error or ended.how}"] += 1
+        if not locked:
+            whole = self._world.object() == self._world.file.read_bytes()
+            self._promise(ended.how == "success" and whole, f"a second call failed: {ended}")
+            return
         is_told = ended.error == "TransferLockedError" and f"process {os.getpid()} " in ended.told
         self._promise(is_told, f"P5: a second call was not told who works: {ended}")
 
@@ -158,14 +171,21 @@ class Oracle:
             found = decode(self._world.checkpoint.read_bytes())
         except CheckpointFromFutureError:
             return True
-        except (FileNotFoundError, CheckpointUnreadableError):
+        except FileNotFoundError:
             return False
+        except CheckpointUnreadableError:
+            return not self._is_begun_like_ours()
         return (
             found.destination.key != self._world.key
             or how.upload_id not in (None, found.upload_id)
             # What an upload that somebody else began will become is not known.
             or (found.headers_digest == FOREIGN and bool(how.metadata or how.sequential))
         )
+
+    def _is_begun_like_ours(self) -> bool:
+        """Whether what is damaged begins as a checkpoint does, as far as it goes, or is zeros."""
+        begun = self._world.checkpoint.read_bytes()[: len(_BEGINNING)].rstrip(b"\0")
+        return _BEGINNING.startswith(begun)
 
     def _refusals_of_named(self, upload_id: str) -> frozenset[str]:
         upload = self._stage.shelf.uploads(self._world.key).get(upload_id)
@@ -253,7 +273,7 @@ class Oracle:
         untouched = ended.error in ("CheckpointError", "TransferLockedError")
         if how.enable_checkpoint and not untouched:
             name = world.checkpoint.name
-            ours = {f"{name}{end}" for end in ("", ".lock", ".resumable-new")}
+            ours = {f"{name}{end}" for end in _OURS}
             left = ours & world.beside()
             if ended.how != "success":
                 left -= {name}

@@ -105,8 +105,13 @@ class UploadMachine(RuleBasedStateMachine):
     @rule(how=hows, at=meeting_points)
     def call_while_sending(self, how: How, at: tuple[str, int]) -> None:
         self._count("second call", how, at)
-        locked = replace(how, enable_checkpoint=True)
-        self._meanwhile(at, self.oracle.second_call, lambda: self.oracle.upload(locked))
+        first = replace(how, enable_checkpoint=True)
+        locked = self.oracle.takes_lock(first)
+        self._meanwhile(
+            at,
+            lambda: self.oracle.second_call(locked=locked),
+            lambda: self.oracle.upload(first),
+        )
 
     def _meanwhile(
         self, at: tuple[str, int], act: Callable[[], None], call: Callable[[], str]

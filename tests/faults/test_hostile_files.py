@@ -25,6 +25,8 @@ HOSTILE = sorted(name for name in OUTCOMES if name.startswith("hostile/"))
 _OF_ANOTHER = tuple(
     "lie-another-key lie-bucket lie-key lie-kind fields-in name-in space- twice- value-in".split()
 )
+# What came by another endpoint: it is of this transfer if the server knows the upload.
+_BY_ANOTHER_ROUTE = ("lie-another-host", "lie-endpoint")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,24 @@ def test_hostile_checkpoint_changes_neither_what_is_made_nor_where(
     if told.error is not None:
         assert not told.log, "a refused checkpoint costs no request"
         assert list(told.beside) == ["example.bin.cp"]
+
+
+@pytest.mark.parametrize("name", [name for name in LIES if name.startswith(_BY_ANOTHER_ROUTE)])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_endpoint_is_a_route_to_an_upload_that_the_server_knows(
+    stage: Place, tmp_path: Path, name: str, is_known: bool
+) -> None:
+    lie = LIES[name] if is_known else LIES[name] | {"upload_id": "invented"}
+    told = stage.run(tmp_path, f"aimed-at/route-{name}-{is_known}", sealed(lie))
+    operations = [at.operation for at in told.log]
+    if is_known:
+        assert told.error is None
+        assert "InitiateMultipartUpload" not in operations
+        assert operations.count("UploadPart") == 1, "two of three parts were there"
+    else:
+        assert isinstance(told.error, CheckpointError)
+        assert operations == ["ListParts"]
+        assert list(told.beside) == ["example.bin.cp"], "it is kept as it was"
 
 
 def test_there_are_many_of_them() -> None:

@@ -3,7 +3,8 @@
 import logging
 import os
 import threading
-from typing import Literal, Self
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
 from resumable.core.arguments import wrong_object
 from resumable.errors import InvalidArgumentError
@@ -12,6 +13,7 @@ from resumable.oss.credentials import Credentials, CredentialsProvider, read_cre
 from resumable.oss.endpoint import Acceleration, Endpoint, Style, check_bucket_name
 from resumable.oss.multipart import MultipartCalls
 from resumable.oss.objects import ObjectCalls
+from resumable.oss.pickling import picklable
 from resumable.oss.proxies import Proxy, find_proxy, read_proxy
 from resumable.oss.retry import RetryPolicy
 from resumable.oss.settings import Wishes, authorities, settle
@@ -23,6 +25,9 @@ _log = logging.getLogger("resumable")
 
 class Bucket(MultipartCalls, ObjectCalls):
     """A bucket at an endpoint, with the credentials to use it. Safe to share between threads.
+
+    It can be pickled unless it holds a secret: whoever unpickles it looks for the credentials in
+    the same place by itself (a profile, the environment, a function of a module).
 
     Every method tries again what is worth it (`retry`), never follows a redirect, and raises
     errors of the tree in `resumable.errors` only.
@@ -101,6 +106,9 @@ class Bucket(MultipartCalls, ObjectCalls):
         )
         self._client = Client(target, found.keys, transport, retry or RetryPolicy())
         self._controls = Controls()
+        waits = {"retry": retry, "connect_timeout": connect_timeout, "timeout": timeout}
+        self._made_of = waits | {"profile": profile, "proxy": route, "ca_bundle": ca_bundle}
+        self._keys = keys
 
     @property
     def endpoint(self) -> str:
@@ -125,8 +133,30 @@ class Bucket(MultipartCalls, ObjectCalls):
     def under(self, controls: Controls) -> "Bucket":
         """The same bucket and connections, its calls held by a transfer's controls."""
         view = object.__new__(type(self))
-        view._client, view._controls = self._client, controls
+        vars(view).update(vars(self), _controls=controls)
         return view
+
+    def __reduce__(self) -> tuple[Callable[..., "Bucket"], tuple[str, dict[str, object]]]:
+        target = self._client.target
+        options: dict[str, object] = {
+            **self._made_of,
+            "endpoint": str(target.endpoint),
+            "region": target.region,
+            "style": target.endpoint.style,
+            "signature_version": target.version,
+            "credentials": picklable(self._keys),
+        }
+        return _unpickled, (self.name, options)
+
+    def __copy__(self) -> "Bucket":
+        return self.under(self._controls)
+
+    def __deepcopy__(self, _: object) -> "Bucket":
+        return self.under(self._controls)
+
+
+def _unpickled(name: str, options: dict[str, Any]) -> Bucket:
+    return Bucket(name, **options)
 
 
 def check_bucket(bucket: object) -> None:

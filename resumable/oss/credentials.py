@@ -95,14 +95,18 @@ CredentialsProvider = Callable[[], Credentials]
 
 
 class Provider:
-    """A provider of a caller, without a `repr` that could show what it was made with."""
+    """A provider of a caller, without a `repr` that could show what it was made with.
+
+    Attributes:
+        ask: The caller's own.
+    """
 
     def __init__(self, ask: CredentialsProvider) -> None:
-        self._ask = ask
+        self.ask = ask
 
     def __call__(self) -> Credentials:
         """Ask it."""
-        return self._ask()
+        return self.ask()
 
 
 def read_credentials(given: object) -> Credentials | Provider | CredentialsError | None:

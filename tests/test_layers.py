@@ -52,7 +52,7 @@ LAYERS: Mapping[str, Layer] = {
         others=words("pydantic pydantic_core fastcrc"),
         stdlib=words(
             "base64 bisect collections collections.abc dataclasses datetime difflib enum functools "
-            "hashlib itertools json math operator re struct typing"
+            "hashlib inspect itertools json math operator re struct types typing"
         ),
     ),
     "oss": Layer(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
+from resumable.core.arguments import suggesting
 from resumable.errors import InvalidArgumentError, PartSizeError
 
 KIB = 1024
@@ -101,6 +102,7 @@ def make_plan(size: int, part_size: int | str | None = None) -> Plan:
     return Plan(size, min(max(_AUTOMATIC_PART_SIZE, whole_mib), MAX_PART_SIZE))
 
 
+@suggesting
 def split_by_part_size(size: int, part_size: int | str) -> tuple[Part, ...]:
     """Cut `size` bytes into parts of `part_size`, the last one shorter.
 
@@ -122,6 +124,7 @@ def split_by_part_size(size: int, part_size: int | str) -> tuple[Part, ...]:
     return tuple(plan)
 
 
+@suggesting
 def split_by_part_num(size: int, number: int) -> tuple[Part, ...]:
     """Cut `size` bytes into `number` parts of the same size, give or take one byte.
 
@@ -153,6 +156,7 @@ def split_by_part_num(size: int, number: int) -> tuple[Part, ...]:
     )
 
 
+@suggesting
 def determine_part_size(total_size: int, preferred_size: int | str | None = None) -> int:
     """A part size, in bytes, with which `total_size` bytes fit 10,000 parts.
 

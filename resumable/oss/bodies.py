@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Protocol, cast
 from weakref import WeakKeyDictionary
 
+from resumable.core.arguments import suggesting
 from resumable.core.integrity import Bytes, PartDigest, PartHasher
 from resumable.core.plan import MAX_PART_SIZE
 from resumable.errors import InvalidArgumentError, LocalFileError, SourceChangedError
@@ -48,6 +49,7 @@ class FileSlice:
         InvalidArgumentError: `file` is not such an object, or does not have these bytes.
     """
 
+    @suggesting
     def __init__(
         self, file: SeekableFile, offset: int | None = None, size: int | None = None
     ) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
-from resumable.core.arguments import wrong_object
+from resumable.core.arguments import suggesting, wrong_object
 from resumable.errors import InvalidArgumentError
 from resumable.oss.client import Client, Controls, Target
 from resumable.oss.credentials import Credentials, CredentialsProvider, read_credentials
@@ -69,6 +69,7 @@ class Bucket(MultipartCalls, ObjectCalls):
         TypeError: `retry` is no `RetryPolicy`.
     """
 
+    @suggesting
     def __init__(  # noqa: PLR0913 - the face: every setting by its own name
         self,
         name: str,
@@ -92,6 +93,7 @@ class Bucket(MultipartCalls, ObjectCalls):
         keys, credentials = read_credentials(credentials), None
         check_bucket_name(name)
         _check_patience(connect_timeout, timeout, retry)
+        _check_flag("internal", internal)
         found = settle(Wishes(endpoint, region, style, internal, accelerate, keys, profile))
         version = _signature(signature_version, found.region)
         target = Target(name, found.endpoint, found.region, version)
@@ -185,6 +187,11 @@ def _signature(wanted: SignatureVersion | None, region: str | None) -> Signature
             advice="Give region= or set OSS_REGION",
         )
     return version
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise wrong_object(name, value, "True or False")
 
 
 def _check_patience(connect_timeout: object, timeout: object, retry: object) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
+from resumable.core.arguments import suggesting_fields
 from resumable.core.headers import is_unicode
 from resumable.errors import InvalidArgumentError
 
@@ -17,6 +18,7 @@ _MOST_URLS = 5
 _VARIABLE = re.compile(r"(?:x:)?([a-z0-9_.-]+)")
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class Callback:
     """A POST that OSS sends to a server of yours when the object is stored.

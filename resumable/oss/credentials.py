@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from resumable.core.arguments import suggesting
 from resumable.errors import CredentialsError
 
 ACCESS_KEY_ID = "OSS_ACCESS_KEY_ID"
@@ -50,6 +51,7 @@ class Credentials:
     security_token: str | None = field(default=None, repr=False)
     expires_at: float | datetime | None = field(default=None, repr=False, compare=False)
 
+    @suggesting
     def __init__(
         self,
         access_key_id: str,

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal, get_args
 from urllib.parse import quote, urlsplit
 
+from resumable.core.arguments import suggesting
 from resumable.errors import InvalidArgumentError
 
 Style = Literal["virtual", "path", "cname"]
@@ -94,6 +95,7 @@ class Endpoint:
         return bracketed if self.port is None else f"{bracketed}:{self.port}"
 
 
+@suggesting
 def endpoint_for(
     region: str | None, *, internal: bool = False, accelerate: Acceleration = False
 ) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, Unpack
 
+from resumable.core.arguments import suggesting, wrong_object
 from resumable.core.headers import COMPLETE_ALL
 from resumable.core.plan import MAX_PARTS, is_whole
 from resumable.core.reconcile import ListedPart
@@ -50,6 +51,7 @@ class NumberedPart(Protocol):
 class MultipartCalls(Calls):
     """The multipart half of `Bucket`."""
 
+    @suggesting
     def init_multipart_upload(
         self,
         key: str,
@@ -70,6 +72,7 @@ class MultipartCalls(Calls):
             headers: Raw headers.
             options: See `InitiateOptions` in `docs/reference/api.md`.
         """
+        check_key(key)
         sent = with_content_type(merge_options(headers, options, InitiateOptions), key)
         return self._client.perform(
             lambda: operations.initiate(key, sent, sequential=sequential),
@@ -77,6 +80,7 @@ class MultipartCalls(Calls):
             self._controls,
         )
 
+    @suggesting
     def upload_part(
         self,
         key: str,
@@ -118,6 +122,7 @@ class MultipartCalls(Calls):
             self._controls,
         )
 
+    @suggesting
     def upload_part_copy(  # noqa: PLR0913 - source and target, each by its own name
         self,
         key: str,
@@ -160,6 +165,7 @@ class MultipartCalls(Calls):
             self._controls,
         )
 
+    @suggesting
     def list_parts(
         self,
         key: str,
@@ -195,6 +201,7 @@ class MultipartCalls(Calls):
             self._controls,
         )
 
+    @suggesting
     def iter_parts(
         self,
         key: str,
@@ -218,6 +225,7 @@ class MultipartCalls(Calls):
             yield from page.parts
             marker, more = page.next_marker, page.is_truncated
 
+    @suggesting
     def list_multipart_uploads(
         self,
         *,
@@ -259,6 +267,7 @@ class MultipartCalls(Calls):
             self._controls,
         )
 
+    @suggesting
     def iter_upload_pages(
         self,
         *,
@@ -284,6 +293,7 @@ class MultipartCalls(Calls):
             key_marker, upload_id_marker = page.next_key_marker, page.next_upload_id_marker
             more = page.is_truncated
 
+    @suggesting
     def iter_multipart_uploads(
         self,
         *,
@@ -302,6 +312,7 @@ class MultipartCalls(Calls):
         ):
             yield from page.uploads
 
+    @suggesting
     def complete_multipart_upload(
         self,
         key: str,
@@ -331,6 +342,8 @@ class MultipartCalls(Calls):
             FileAlreadyExistsError: with `forbid_overwrite`; the upload and its parts stay.
             CallbackFailedError: the object is stored, but the callback failed.
         """
+        if parts is not None and not isinstance(parts, Iterable):
+            raise wrong_object("parts", parts, "an iterable of parts")
         named = None if parts is None else [_number_and_etag(part) for part in parts]
         sent = merge_options(headers, options, CompleteOptions)
         complete_all = sent.pop(COMPLETE_ALL, "no") == "yes" or complete_all
@@ -342,6 +355,7 @@ class MultipartCalls(Calls):
             self._controls,
         )
 
+    @suggesting
     def abort_multipart_upload(
         self,
         key: str,

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Unpack
 
+from resumable.core.arguments import suggesting
 from resumable.oss import operations
 from resumable.oss.bodies import Data, body_of
 from resumable.oss.calls import RANGE_BEHAVIOR, Calls, check_range, not_a_copy, with_md5, with_range
 from resumable.oss.content_type import with_content_type
+from resumable.oss.endpoint import check_key
 from resumable.oss.options import PutOptions, ReadOptions, RequestOptions, merge_options
 from resumable.oss.results import ObjectHead, StoredObject
 from resumable.oss.transport import OpenAnswer
@@ -16,6 +18,7 @@ from resumable.oss.transport import OpenAnswer
 class ObjectCalls(Calls):
     """The half of `Bucket` that is about whole objects."""
 
+    @suggesting
     def put_object(
         self,
         key: str,
@@ -39,6 +42,7 @@ class ObjectCalls(Calls):
             CallbackFailedError: the object is stored, but the callback failed.
             IntegrityError: the server keeps having other bytes.
         """
+        check_key(key)
         body = body_of(data)
         sent = with_content_type(not_a_copy(merge_options(headers, options, PutOptions)), key)
         return self._client.perform(
@@ -47,6 +51,7 @@ class ObjectCalls(Calls):
             self._controls,
         )
 
+    @suggesting
     def head_object(
         self,
         key: str,
@@ -65,6 +70,7 @@ class ObjectCalls(Calls):
             lambda: operations.head(key, version_id, sent), operations.read_head, self._controls
         )
 
+    @suggesting
     @contextmanager
     def get_object(
         self,
@@ -101,6 +107,7 @@ class ObjectCalls(Calls):
             check_range(body, sent, byte_range)
             yield body
 
+    @suggesting
     def delete_object(
         self,
         key: str,

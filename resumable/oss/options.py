@@ -5,7 +5,7 @@ header: those are sent as they are.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Literal, TypedDict, get_args
@@ -149,7 +149,6 @@ def merge_options(
     kind: type,
     *,
     prefix: str = "",
-    others: Iterable[str] = (),
 ) -> dict[str, str]:
     """The raw headers, checked, and those which the options become. Names are in lower case.
 
@@ -158,7 +157,6 @@ def merge_options(
         options: Typed options by name. None is the same as not given.
         kind: Those the call knows: one of the classes of options.
         prefix: What the names of conditions are put behind (UploadPartCopy).
-        others: Further keywords of the call, one of which may have been meant.
 
     Raises:
         InvalidArgumentError: an option or header cannot be sent, or is given both ways.
@@ -168,7 +166,7 @@ def merge_options(
     for option, value in options.items():
         if option not in kind.__annotations__:
             # Sent with a call that does not heed it, a condition would protect nothing.
-            raise unknown_option(option, [*kind.__annotations__, *others])
+            raise unknown_option(option, kind.__annotations__)
         if value is None:
             continue
         name, write = _WRITERS[option]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from resumable.core.arguments import suggesting_fields
 from resumable.errors import (
     InvalidArgumentError,
     ResumableError,
@@ -43,6 +44,7 @@ class Retry:
     left: float
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """For how long a call is tried again, and how long it waits in between.
@@ -68,7 +70,8 @@ class RetryPolicy:
     give_up_after: float = 300.0
 
     def __post_init__(self) -> None:
-        if self.attempts is not None and (not isinstance(self.attempts, int) or self.attempts < 1):
+        attempts = self.attempts
+        if attempts is not None and (type(attempts) is not int or attempts < 1):
             raise InvalidArgumentError(f"{self.attempts!r} attempts; a call takes at least 1")
         waits = (self.base, self.longest_wait, self.longest_retry_after, self.give_up_after)
         if not all(isinstance(wait, int | float) and wait >= 0 for wait in waits):

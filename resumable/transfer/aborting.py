@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Unpack
 
+from resumable.core.arguments import suggesting
 from resumable.core.outcome import UploadFate
 from resumable.errors import (
     AbortIncompleteError,
@@ -45,6 +46,7 @@ class AbortedCheckpoint:
     upload_was_there: bool
 
 
+@suggesting
 def abort_upload(
     bucket: Bucket, key: str, upload_id: str, **options: Unpack[RequestOptions]
 ) -> None:
@@ -67,6 +69,7 @@ def abort_upload(
     _abort(bucket, key, upload_id, merge_options(None, options, RequestOptions))
 
 
+@suggesting
 def abort_checkpoint(
     bucket: Bucket,
     filename: str | os.PathLike[str],

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from resumable.core.arguments import suggesting
 from resumable.core.checkpoint import (
     MAX_CHECKPOINT_SIZE,
     CheckpointFromFutureError,
@@ -50,6 +51,7 @@ class CheckpointStatus:
     source_unchanged: bool
 
 
+@suggesting
 def read_checkpoint(
     filename: str | os.PathLike[str],
     *,

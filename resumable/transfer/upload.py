@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Unpack
 
-from resumable.core.arguments import wrong_object
+from resumable.core.arguments import suggesting, wrong_object
 from resumable.core.headers import RoutedHeaders, route_headers
 from resumable.core.plan import is_whole, make_plan, parse_part_size
 from resumable.errors import InvalidArgumentError, LocalFileError
@@ -30,6 +30,7 @@ _log = logging.getLogger("resumable")
 _MOST_THREADS = 256
 
 
+@suggesting
 def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by its name
     bucket: Bucket,
     key: str,
@@ -102,7 +103,7 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     check_key(key)
     _check_types(enable_checkpoint, sequential, content_md5, progress, cancel)
     _check_threads(thread_num)
-    routed = route_headers(merge_options(headers, options, PutOptions, others=_KEYWORDS))
+    routed = route_headers(merge_options(headers, options, PutOptions))
     path = path_as_given(filename)
     wish = None if part_size is None else parse_part_size(part_size)
     asked = _checked(UploadOptions(upload_id, wish, sequential), routed, thread_num)
@@ -119,9 +120,6 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     with file.locked(address) if file is not None else nullcontext():
         made = upload.carry_out(plan)
     return upload.result(made, time.monotonic() - began)
-
-
-_KEYWORDS = tuple(upload_file.__kwdefaults__ or ())
 
 
 def _pause(cancel: threading.Event | None) -> Callable[[float], None]:

@@ -125,8 +125,9 @@ OS_NAMES: Mapping[str, frozenset[str]] = {
     "oss.configfiles": words("O_RDONLY close environ fstat name open path"),
     "transfer": words("PathLike cpu_count environ fspath getpid name path"),
     # The file that is sent is looked at and read, and nothing else is done to it.
-    "transfer.source": words(
-        "O_RDONLY close fspath fstat open path read sendfile stat stat_result"
+    "transfer.source": words("stat stat_result"),
+    "transfer.reading": words(
+        "O_RDONLY SEEK_SET close fstat lseek open preadv read sendfile stat_result"
     ),
     "transfer.naming": words("PathLike fsdecode fsencode path pathconf"),
     # filelock hands its callback the descriptor of the lock it has just taken.
@@ -135,7 +136,7 @@ OS_NAMES: Mapping[str, frozenset[str]] = {
     ),
 }
 FREE_OF_OS_RULE = words("transfer.files")
-OPENS_FILES = words("transfer.files transfer.source oss.configfiles")
+OPENS_FILES = words("transfer.files transfer.reading oss.configfiles")
 PATH_METHODS = words(
     "chmod hardlink_to mkdir read_bytes read_text rename rmdir symlink_to touch unlink "
     "write_bytes write_text"

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import click
 from click.core import ParameterSource
@@ -40,6 +40,7 @@ class _Wishes(resumable.PutOptions, total=False):
     sequential: bool
     headers: Mapping[str, str]
     content_md5: bool
+    source_check: Literal["strict", "content", "size"]
 
 
 @click.command()
@@ -87,6 +88,13 @@ class _Wishes(resumable.PutOptions, total=False):
     default=True,
     show_default=True,
     help="Announce each part's MD5 (CRC-64 is compared in any case).",
+)
+@click.option(
+    "--source-check",
+    type=click.Choice(["strict", "content", "size"]),
+    default="strict",
+    show_default=True,
+    help="What tells that FILE changed: content, where its times never stand still.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor summary.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -24,6 +24,7 @@ from resumable.core.checkpoint import (
 )
 from resumable.core.integrity import PartDigest
 from resumable.core.plan import MAX_PART_SIZE, MIN_PART_SIZE, Part, Plan, fits, make_plan
+from resumable.core.source_check import SourceCheck, is_as_recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Wanted:
     source: SourceIdentity
     headers_digest: str
     upload_id: str | None = None
+    source_check: SourceCheck = "strict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def judge_checkpoint(found: Checkpoint | None, wanted: Wanted) -> Verdict:
                 reason="foreign",
             )
         return StartOver(found.upload_id, why, _elsewhere(found, wanted))
-    trusted = found.file.path == wanted.source.path and found.file.same_state(wanted.source)
+    trusted = is_as_recorded(found.file, wanted.source, wanted.source_check)
     return Continue(
         found.upload_id,
         plan,

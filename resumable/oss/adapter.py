@@ -35,18 +35,32 @@ _adapters: "weakref.WeakSet[Adapter]" = weakref.WeakSet()
 _adapters_lock = threading.Lock()
 
 
-def _close_dropped() -> bool:
-    """Close idle connections that the server closed; return whether others stay open."""
+def _close_idle(is_useless: Callable[[Any], bool]) -> tuple[int, int]:
+    """Close connections that carry no request; how many were closed, and how many stay open."""
     with _adapters_lock:
         pools = [pool for adapter in _adapters for pool in list(adapter.pools.values())]
-    are_open = False
+    closed = still_open = 0
     for queue in [pool.pool for pool in pools if pool.pool is not None]:
         with queue.mutex:
             for connection in filter(lambda each: each is not None and each.sock, queue.queue):
-                if is_connection_dropped(connection):
+                if is_useless(connection):
                     connection.close()
-                are_open = are_open or connection.sock is not None
-    return are_open
+                    closed += 1
+                still_open += connection.sock is not None
+    return closed, still_open
+
+
+def _close_dropped() -> bool:
+    """Close those that the server closed; return whether others stay open."""
+    return _close_idle(is_connection_dropped)[1] > 0
+
+
+def close_idle_connections() -> int:
+    """Close the connections of this process that carry no request, and return how many.
+
+    They connect again when they are needed.
+    """
+    return _close_idle(lambda _: True)[0]
 
 
 watchdog.tidy = _close_dropped

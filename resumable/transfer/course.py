@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from resumable.core.outcome import Remains
 from resumable.core.plan import Plan
 from resumable.core.reconcile import Refuse
+from resumable.core.source_check import SourceCheck
 from resumable.errors import CheckpointError
 
 _WAYS_OUT = {
@@ -20,17 +21,19 @@ NOTHING = Remains()
 
 @dataclass(frozen=True, slots=True)
 class UploadOptions:
-    """What the caller wants of the upload id.
+    """What the caller wants, beside where to.
 
     Attributes:
         upload_id: Resume this one and no other. It is never aborted.
         part_size: Bytes of each part, where the caller says.
         sequential: Parts go out one after another.
+        source_check: What tells that the file has changed.
     """
 
     upload_id: str | None
     part_size: int | None
     sequential: bool
+    source_check: SourceCheck = "strict"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from resumable.core.integrity import PartDigest, PartHasher
 from resumable.core.plan import Part
 from resumable.oss.messages import Block, known
-from resumable.transfer.source import SourceReader
+from resumable.transfer.reading import SourceReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,14 @@ class Watch:
         look: Called before each block is used.
         last: Called before the last block goes out. Without it no request is whole.
         moved: Called with the size of each block that went out.
+        read: Called with the digest of the bytes that are about to be sent, if it is known by then.
     """
 
     begins: Callable[[], None]
     look: Callable[[], None]
     last: Callable[[], None]
     moved: Callable[[int], None]
+    read: Callable[[PartDigest], None] = lambda _: None
 
 
 class FilePart:
@@ -72,6 +74,7 @@ class FilePart:
             if len(block) == self._part.size:
                 self._held = block
         self._digest = hasher.digest()
+        self._watch.read(self._digest)
         return self._digest.md5
 
     def blocks(self) -> Iterator[Block]:

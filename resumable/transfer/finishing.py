@@ -3,8 +3,10 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
+from resumable.core.checkpoint import PartRecord
 from resumable.core.headers import ACL, CALLBACK, RoutedHeaders
 from resumable.core.integrity import PartDigest, combine_all, etag_of_parts, md5_of_etag
 from resumable.core.outcome import ObjectFate, UploadFate
@@ -34,9 +36,10 @@ from resumable.oss.results import ObjectHead, StoredObject, UploadedPart
 from resumable.transfer.aborting import abandon
 from resumable.transfer.fileparts import FilePart
 from resumable.transfer.ledger import Ledger
+from resumable.transfer.reading import SourceReader
 from resumable.transfer.results import Verified, VerifiedObject
 from resumable.transfer.sending import Run, digest_of, suspecting
-from resumable.transfer.source import SourceFile, SourceReader
+from resumable.transfer.source import SourceFile
 
 _log = logging.getLogger("resumable")
 
@@ -64,7 +67,7 @@ class Content:
 class Finisher:
     """Makes one object, by PutObject or by Complete, and verifies it.
 
-    All but `put` and `abandon` is to be called through `Run.call`.
+    All but `put`, `make_sure_of_source` and `abandon` is to be called through `Run.call`.
 
     Attributes:
         fate: What is known of the object by now.
@@ -95,8 +98,31 @@ class Finisher:
         def do(whole: Part, reader: SourceReader) -> None:
             made.append(self._put(whole, reader))
 
-        self._run.work_off(self._source, [Part(1, 0, self._source.size)], do)
+        self._run.work_off(self._source.reader, [Part(1, 0, self._source.size)], do)
         return made[0]
+
+    def make_sure_of_source(self, ledger: Ledger) -> None:
+        """Read the parts that were sent again, unless the file is known to be the same.
+
+        To be called by the thread that called the transfer.
+
+        Raises:
+            SourceChangedError: it is no longer the one whose parts were sent.
+        """
+        source = self._source
+        if not self._run.call(source.must_be_read_again):
+            return
+        state = source.now()
+        if not source.reads_twice:
+            _log.warning("%r was touched while it was sent: reading it again", source.path)
+        plan = ledger.plan
+
+        def compare(record: PartRecord, reader: SourceReader) -> None:
+            self._compare(plan.part(record.number), record.crc64, reader)
+
+        with source.opened_anew() as again:
+            self._run.work_off(again.reader, ledger.records(), compare)
+        source.check_untouched(since=state)
 
     def complete(self, ledger: Ledger, asked_for: Mapping[str, str] | None) -> VerifiedObject:
         """Make the object of the parts in the ledger.
@@ -112,7 +138,7 @@ class Finisher:
             ResumableError: Complete failed; the parts are still there.
         """
         records = ledger.records()
-        self._make_sure_of_source(ledger)
+        self._source.check()
         acknowledged = [(record.number, record.size) for record in records]
         if acknowledged != [(part.number, part.size) for part in ledger.plan]:
             raise IntegrityError("not every part was acknowledged; nothing was completed")
@@ -209,6 +235,8 @@ class Finisher:
     def _put(self, part: Part, reader: SourceReader) -> VerifiedObject:
         run = self._run
         watch = run.watch(part.number, last=self._source.check_untouched)
+        if self._source.reads_twice:
+            watch = replace(watch, read=partial(self._compare_again, part))
         data = FilePart(reader, part, watch, by_kernel=False)
         headers = with_content_type(self._headers.put, self._key, self._source.path)
         self._asked = time.monotonic()
@@ -235,22 +263,18 @@ class Finisher:
         run.meter.sent(part.number, part.size)
         return made
 
-    def _make_sure_of_source(self, ledger: Ledger) -> None:
-        self._source.check()
-        if not self._source.was_touched():
-            return
-        state = self._source.now()
-        _log.warning("%r was touched while it was sent: reading it again", self._source.path)
-        plan = ledger.plan
-        with self._source.reader() as reader:
-            for record in ledger.records():
-                digest = digest_of(plan.part(record.number), reader, self._run.cancellation.check)
-                if digest.crc64 != record.crc64:
-                    raise SourceChangedError(
-                        f"{self._source.path!r} changed while it was sent: part {record.number}"
-                    )
-        if self._source.was_touched(since=state):
-            raise SourceChangedError(f"{self._source.path!r} changed while it was read again")
+    def _compare_again(self, part: Part, digest: PartDigest) -> None:
+        """Read a part that is about to be sent a second time."""
+        with self._source.opened_anew() as again, again.reader() as reader:
+            self._compare(part, digest.crc64, reader)
+
+    def _compare(self, part: Part, crc64: int, reader: SourceReader) -> None:
+        digest = digest_of(part, reader, self._run.cancellation.check)
+        if digest.crc64 != crc64:
+            raise SourceChangedError(
+                f"{self._source.path!r} changed while it was sent: part {part.number} holds other "
+                "bytes than before"
+            )
 
     def _made_by_a_lost_try(
         self, error: ResumableError, content: Content, asked_for: Mapping[str, str] | None

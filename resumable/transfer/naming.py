@@ -28,6 +28,19 @@ def path_as_given(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> 
     return given
 
 
+def path_for_record(path: str) -> str:
+    """The path as it is recorded: for people and for comparing, never for opening.
+
+    The folder is told as the system finds it, links followed: `link/../file` is not `file`.
+    """
+    folder, name = os.path.split(path)
+    try:
+        told = os.path.join(os.path.realpath(folder or "."), name)
+    except OSError:  # the working folder is gone
+        told = path
+    return told.encode("utf-8", "backslashreplace").decode()
+
+
 def beside(path: str, suffix: str, room: int) -> str:
     """The path of a file that is kept beside another one: its path and a suffix.
 

@@ -1,7 +1,7 @@
 """Bringing the parts of a work list to the server, several at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Event
 from typing import TypeVar
@@ -26,7 +26,8 @@ from resumable.oss.retry import RetryPolicy
 from resumable.transfer.fileparts import FilePart, Watch
 from resumable.transfer.ledger import Ledger
 from resumable.transfer.progress import Meter
-from resumable.transfer.source import SourceFile, SourceReader
+from resumable.transfer.reading import SourceReader
+from resumable.transfer.source import SourceFile
 from resumable.transfer.workers import Throttle, Workers
 
 _T = TypeVar("_T")
@@ -99,13 +100,16 @@ class Run:
         return done[0]
 
     def work_off(
-        self, source: SourceFile, tasks: Iterable[_T], do: Callable[[_T, SourceReader], None]
+        self,
+        readers: Callable[[], AbstractContextManager[SourceReader]],
+        tasks: Iterable[_T],
+        do: Callable[[_T, SourceReader], None],
     ) -> None:
         """Have the workers do all tasks, each thread with a reader of its own."""
 
         @contextmanager
         def opened() -> Iterator[Callable[[_T], None]]:
-            with source.reader() as reader:
+            with readers() as reader:
                 yield lambda task: do(task, reader)
 
         workers: Workers[_T] = Workers(self.wishes.thread_num, self.cancellation, self.throttle)
@@ -136,7 +140,7 @@ class PartSender:
         self._run.meter.begin()
         tasks: list[Candidate | Part] = [*work.verify, *work.send]
         self._run.tick()
-        self._run.work_off(self._source, tasks, self._work)
+        self._run.work_off(self._source.reader, tasks, self._work)
 
     def _work(self, task: Candidate | Part, reader: SourceReader) -> None:
         part = task.part if isinstance(task, Candidate) else task

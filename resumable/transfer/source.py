@@ -1,65 +1,110 @@
-"""The file that is sent: what it was when it was opened, its bytes, and whether it is the same."""
+"""The file that is sent: what it was when it was opened, and whether it is the same."""
 
-import errno
 import os
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from io import FileIO, UnsupportedOperation
-from typing import NoReturn
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Self
 
 from resumable.core.checkpoint import SourceIdentity
-from resumable.core.plan import MAX_OBJECT_SIZE, Part
+from resumable.core.plan import MAX_OBJECT_SIZE
+from resumable.core.source_check import (
+    Change,
+    SourceCheck,
+    changes,
+    differences,
+    must_be_read_again,
+)
 from resumable.core.ticks import until_next_tick
 from resumable.errors import InvalidArgumentError, LocalFileError, SourceChangedError
-from resumable.oss.messages import StoredBlock
-
-# hashlib and the CRC library let go of the GIL for blocks of this size. Smaller ones cost more
-# calls, larger ones fall out of the processor's cache.
-BLOCK_SIZE = 512 * 1024
-
-# Elsewhere it has other rules, which nobody has tried here.
-_KERNEL_SENDS = sys.platform == "linux"
-_OF_CONNECTIONS = {
-    errno.EBADF,  # the socket was closed
-    errno.ECONNABORTED,
-    errno.ECONNRESET,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.ENETDOWN,
-    errno.ENETRESET,
-    errno.ENETUNREACH,
-    errno.ENOBUFS,
-    errno.ENOTCONN,
-    errno.EPIPE,
-    errno.ETIMEDOUT,
-}
+from resumable.transfer.files import kept_folder
+from resumable.transfer.naming import path_for_record
+from resumable.transfer.reading import OpenFile, SourceReader
+from resumable.transfer.scarcity import is_scarce
 
 # A file that is written to all the time never settles; that it changed shows later.
 _SETTLE_TRIES = 5
-
-_NO_BLOCK = getattr(os, "O_NONBLOCK", 0)
 
 
 class SourceFile:
     """A file that is being sent, as it was when it was opened.
 
-    `pause` waits for so many seconds where a later change would have the same time stamp.
+    It is opened once, and its folder is kept: neither another working folder nor what happens to
+    the folders above changes which file is read or looked at. To be closed.
 
-    Each thread reads through a `SourceReader` of its own. `check` tells whether the file at the
-    path is still the one that was opened, in the state it was in.
+    Args:
+        path: As the caller gave it.
+        pause: Waits for so many seconds where a later change would have the same time stamp.
+        check: What tells that it has changed.
+
+    Raises:
+        LocalFileError: it cannot be opened, or is no regular file.
+        InvalidArgumentError: it is larger than OSS stores.
+        SourceChangedError: another file took its place meanwhile.
     """
 
-    def __init__(self, path: str, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        path: str,
+        pause: Callable[[float], None] = time.sleep,
+        check: SourceCheck = "strict",
+    ) -> None:
         self.path = path
-        self.identity = _settled(path, pause)
+        self._check = check
+        with ExitStack() as opened:
+            try:
+                self._at = opened.enter_context(kept_folder(path))
+                _make_sure_it_is_regular(path, os.stat(self._at))
+                self._file = OpenFile(path, self._at)
+                opened.callback(self._file.close)
+                self.identity = self._settled(pause)
+            except LocalFileError:
+                raise
+            except OSError as error:
+                raise LocalFileError.of(error, "opening", path) from None
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it, once its readers have ended."""
+        self._opened.close()
 
     @property
     def size(self) -> int:
         """The size in bytes when it was opened."""
         return self.identity.size
+
+    def reader(self) -> AbstractContextManager[SourceReader]:
+        """What one thread reads the file by."""
+        return self._file.reader()
+
+    @contextmanager
+    def opened_anew(self) -> Iterator[OpenFile]:
+        """The file that has its name now, for what may not come from a cache of the first opening.
+
+        Raises:
+            SourceChangedError: there is none.
+            LocalFileError: it cannot be opened.
+        """
+        try:
+            again = OpenFile(self.path, self._at)
+        except FileNotFoundError:
+            raise self._gone() from None
+        except OSError as error:
+            if is_scarce(error):
+                yield self._file
+                return
+            raise LocalFileError.of(error, "opening", self.path) from None
+        try:
+            yield again
+        finally:
+            again.close()
 
     def check(self) -> None:
         """Make sure that the file was neither written to, nor replaced, nor deleted.
@@ -67,141 +112,86 @@ class SourceFile:
         Raises:
             SourceChangedError: it was.
         """
-        was, now = self.identity, self.now()
-        differences = {
-            "another file took its place": now.inode != was.inode,
-            f"its size went from {was.size} to {now.size} bytes": now.size != was.size,
-            "it was written to": now.mtime_ns != was.mtime_ns,
-        }
-        told = ", ".join(what for what, differs in differences.items() if differs)
-        if told:
-            raise SourceChangedError(f"{self.path!r} changed while it was sent: {told}")
+        if found := changes(self.identity, self.now(), self._check):
+            raise self._changed(found)
 
-    def was_touched(self, since: SourceIdentity | None = None) -> bool:
-        """Whether anything at all changed, be it only the permissions.
+    def must_be_read_again(self) -> bool:
+        """Whether only reading tells that the parts that were sent are still the file's.
 
         A writer can set the time of the last write back, but not that of the last change to the
-        inode: after it, only reading tells whether the content is the same.
-        """
-        return not self.now().same_state(since or self.identity)
+        inode.
 
-    def check_untouched(self) -> None:
-        """Make sure that nothing at all changed.
+        Raises:
+            SourceChangedError: there is no need to read.
+        """
+        now = self.now()
+        if found := changes(self.identity, now, self._check):
+            raise self._changed(found)
+        return must_be_read_again(self.identity, now, self._check)
+
+    def check_untouched(self, since: SourceIdentity | None = None) -> None:
+        """Make sure that nothing at all changed, as far as it counts.
 
         Raises:
             SourceChangedError: something did.
         """
-        self.check()
-        if self.was_touched():
-            raise SourceChangedError(f"the inode of {self.path!r} changed while it was sent")
+        was, now = since or self.identity, self.now()
+        found = changes(was, now, self._check)
+        if self._check == "strict":
+            found = differences(was, now)
+        if found:
+            raise self._changed(found)
+
+    @property
+    def reads_twice(self) -> bool:
+        """Whether what was read counts only once it was read again."""
+        return self._check == "content"
 
     def now(self) -> SourceIdentity:
         """The state it is in; SourceChangedError if it is gone."""
         try:
-            return identify(self.path)
+            return _identity(self.path, os.stat(self._at), self.identity.path)
         except FileNotFoundError:
-            raise SourceChangedError(f"{self.path!r} is gone") from None
+            raise self._gone() from None
         except OSError as error:
             raise LocalFileError.of(error, "looking at", self.path) from None
 
-    @contextmanager
-    def reader(self) -> Iterator["SourceReader"]:
-        """Open the file for one thread."""
-        try:
-            file = open(self.path, "rb", buffering=0, opener=_open)  # noqa: SIM115 - closed below
-        except FileNotFoundError:
-            raise SourceChangedError(f"{self.path!r} is gone") from None
-        except OSError as error:
-            raise LocalFileError.of(error, "opening", self.path) from None
-        with file:
-            try:
-                inode = os.fstat(file.fileno()).st_ino
-            except OSError as error:
-                raise LocalFileError.of(error, "looking at", self.path) from None
-            if inode != self.identity.inode:
-                raise SourceChangedError(f"another file took the place of {self.path!r}")
-            yield SourceReader(self.path, file)
+    def _settled(self, pause: Callable[[float], None]) -> SourceIdentity:
+        """Identify the file once a later change to it is sure to get another time stamp."""
+        found = os.stat(self._at)
+        for _ in range(_SETTLE_TRIES):
+            wait = until_next_tick(time.time_ns(), found.st_mtime_ns, found.st_ctime_ns)
+            if not wait:
+                break
+            pause(wait)
+            found = os.stat(self._at)
+        opened = self._file.stat()
+        _make_sure_it_is_regular(self.path, opened)
+        if not found.st_size and not opened.st_size and self._file.holds_bytes():
+            raise LocalFileError(  # those below /proc do so
+                f"{self.path!r} holds bytes, but does not tell how many",
+                advice="Copy it, and upload the copy",
+            )
+        recorded = path_for_record(self.path)
+        identity = _identity(self.path, found, recorded)
+        differs = changes(identity, _identity(self.path, opened, recorded), self._check)
+        if is_another := tuple(change for change in differs if change.name in ("size", "inode")):
+            raise self._changed(is_another, "is another file by now")
+        return identity
 
+    def _gone(self) -> SourceChangedError:
+        return SourceChangedError(f"{self.path!r} is gone")
 
-class SourceReader:
-    """Reads ranges of a source file for one thread, into one buffer."""
-
-    def __init__(self, path: str, file: FileIO) -> None:
-        self._path = path
-        self._file = file
-        self._buffer = bytearray(BLOCK_SIZE)
-
-    def blocks(self, part: Part) -> Iterator[memoryview]:
-        """The bytes of a range in order; each block is overwritten by the next one.
-
-        Raises:
-            SourceChangedError: the file ends before the range does.
-            LocalFileError: it cannot be read.
-        """
-        for block in self.stored_blocks(part):
-            yield block.read()
-
-    def stored_blocks(self, part: Part) -> Iterator[StoredBlock]:
-        """The blocks of a range, not read yet."""
-        end = part.offset + part.size
-        for offset in range(part.offset, end, BLOCK_SIZE):
-            yield _SourceBlock(self, offset, min(BLOCK_SIZE, end - offset))
-
-    def read(self, offset: int, size: int) -> memoryview:
-        """A block, until the next one is read; raises as `blocks` does."""
-        view, done = memoryview(self._buffer)[:size], 0
-        while done < size:
-            done += self._read(view[done:], offset + done) or self._ends_before(offset + size)
-        return view
-
-    def send(self, descriptor: int, offset: int, size: int) -> int:
-        """Have the kernel send a block to a socket; raises as `StoredBlock.send` does."""
-        if not _KERNEL_SENDS:
-            raise UnsupportedOperation
-        try:
-            sent = os.sendfile(descriptor, self._file.fileno(), offset, size)
-        except BlockingIOError:
-            raise
-        except OSError as error:
-            if error.errno in _OF_CONNECTIONS:
-                raise
-            # One call, two files, and rules that can forbid it: reading tells whether it is the
-            # disk, and sending what was read whether it is the connection.
-            raise UnsupportedOperation from None
-        return sent or self._ends_before(offset + size)
-
-    def _read(self, view: memoryview, offset: int) -> int:
-        try:
-            self._file.seek(offset)
-            return self._file.readinto(view) or 0
-        except OSError as error:
-            raise LocalFileError.of(error, "reading", self._path) from None
-
-    def _ends_before(self, end: int) -> NoReturn:
-        raise SourceChangedError(f"{self._path!r} became shorter than {end} bytes")
-
-
-class _SourceBlock(StoredBlock):
-    """A block of a source file."""
-
-    __slots__ = ("_offset", "_reader", "_size", "_view")
-
-    def __init__(self, reader: SourceReader, offset: int, size: int) -> None:
-        self._reader = reader
-        self._offset = offset
-        self._size = size
-        self._view: memoryview | None = None
-
-    def __len__(self) -> int:
-        return self._size
-
-    def read(self) -> memoryview:
-        if self._view is None:
-            self._view = self._reader.read(self._offset, self._size)
-        return self._view
-
-    def send(self, descriptor: int, done: int) -> int:
-        return self._reader.send(descriptor, self._offset + done, self._size - done)
+    def _changed(
+        self, found: tuple[Change, ...], what: str = "changed while it was sent"
+    ) -> SourceChangedError:
+        error = SourceChangedError(f"{self.path!r} {what}: {', '.join(map(str, found))}")
+        if all(change.name != "size" for change in found):
+            error.advice = (
+                "If nobody writes to it, its file system tells other values from one call to the "
+                "next: give source_check='content', which compares the bytes instead"
+            )
+        return error
 
 
 def identify(path: str) -> SourceIdentity:
@@ -210,54 +200,19 @@ def identify(path: str) -> SourceIdentity:
     Raises:
         OSError: as os.stat does.
     """
-    return _identity(path, os.stat(path))
+    return _identity(path, os.stat(path), path_for_record(path))
 
 
-def _open(path: str, flags: int) -> int:
-    """Open without waiting, should a pipe have come into the file's place."""
-    return os.open(path, flags | _NO_BLOCK)
-
-
-def _look_into(path: str, size: int) -> None:
-    """Make sure that a file can be read, and tells its size: those below /proc tell none."""
-    descriptor = _open(path, os.O_RDONLY)
-    try:
-        if not size and os.read(descriptor, 1) and not os.fstat(descriptor).st_size:
-            raise LocalFileError(
-                f"{path!r} holds bytes, but does not tell how many",
-                advice="Copy it, and upload the copy",
-            )
-    finally:
-        os.close(descriptor)
-
-
-def _settled(path: str, pause: Callable[[float], None]) -> SourceIdentity:
-    """Identify a file once a later change to it is sure to get another time stamp."""
-    try:
-        found = os.stat(path)
-        if stat.S_ISREG(found.st_mode):
-            _look_into(path, found.st_size)  # told now, before any request
-        for _ in range(_SETTLE_TRIES):
-            wait = until_next_tick(time.time_ns(), found.st_mtime_ns, found.st_ctime_ns)
-            if not wait:
-                break
-            pause(wait)
-            found = os.stat(path)
-    except LocalFileError:
-        raise
-    except OSError as error:
-        raise LocalFileError.of(error, "opening", path) from None
+def _make_sure_it_is_regular(path: str, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise LocalFileError(f"{path!r} is not a regular file")
-    return _identity(path, found)
 
 
-def _identity(path: str, found: os.stat_result) -> SourceIdentity:
+def _identity(path: str, found: os.stat_result, recorded: str) -> SourceIdentity:
     if found.st_size > MAX_OBJECT_SIZE:
         raise InvalidArgumentError(f"{path!r} has {found.st_size} bytes; 48.8 TB at most")
-    absolute = os.path.abspath(path).encode("utf-8", "backslashreplace").decode()
     return SourceIdentity(
-        path=absolute,
+        path=recorded,
         size=found.st_size,
         mtime_ns=found.st_mtime_ns,
         ctime_ns=found.st_ctime_ns,

@@ -11,6 +11,7 @@ from typing import Unpack
 from resumable.core.arguments import suggesting, wrong_object
 from resumable.core.headers import RoutedHeaders, route_headers
 from resumable.core.plan import is_whole, make_plan, parse_part_size
+from resumable.core.source_check import SOURCE_CHECKS, SourceCheck
 from resumable.errors import InvalidArgumentError, LocalFileError
 from resumable.oss.bucket import Bucket, check_bucket
 from resumable.oss.endpoint import check_key
@@ -45,6 +46,7 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     headers: Mapping[str, str] | None = None,
     progress: ProgressCallback | None = None,
     content_md5: bool = True,
+    source_check: SourceCheck = "strict",
     cancel: threading.Event | None = None,
     **options: Unpack[PutOptions],
 ) -> UploadResult:
@@ -80,6 +82,10 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
             second at most. What it raises stops the transfer, which can then be resumed.
         content_md5: Announce each part's MD5, so that the server itself refuses damaged bytes.
             Without it the CRC-64 is still compared, and a part is read once instead of twice.
+        source_check: What tells that the file changed while it was sent, or since the run before.
+            `strict`: its size, mtime, inode and ctime. `content`, where those never stand still:
+            its size and its bytes, which are read once more before the object is made, and on a
+            resume as well. `size`: its size alone; that nobody writes to it is your word.
         cancel: Set it from any thread to stop the transfer.
         options: `metadata`, `tags`, `storage_class`, `acl`, `callback`, `forbid_overwrite` and
             all others of `PutOptions`, each sent with the calls that need it.
@@ -106,19 +112,22 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     routed = route_headers(merge_options(headers, options, PutOptions))
     path = path_as_given(filename)
     wish = None if part_size is None else parse_part_size(part_size)
-    asked = _checked(UploadOptions(upload_id, wish, sequential), routed, thread_num)
-    source = SourceFile(path, _pause(cancel))
-    plan = make_plan(source.size, wish)
-    if wish is not None and plan.part_size != wish:
-        _log.warning("part_size grown from %d to %d: 10,000 parts at most", wish, plan.part_size)
-    run = Run(bucket, Meter(source.size, progress), Wishes(thread_num, content_md5, cancel))
-    file = _checkpoint_file(path, checkpoint_path) if enable_checkpoint else None
-    if file is not None and plan.count == 1 and upload_id is None and not file.has_left_something():
-        file = None  # nothing to resume, and nothing to keep: no file is touched
-    upload = Upload(run, source, key, routed, asked, file)
-    address = f"oss://{bucket.name}/{key}"
-    with file.locked(address) if file is not None else nullcontext():
-        made = upload.carry_out(plan)
+    asked = UploadOptions(upload_id, wish, sequential, source_check)
+    _check(asked, routed, thread_num)
+    with SourceFile(path, _pause(cancel), source_check) as source:
+        plan = make_plan(source.size, wish)
+        if wish is not None and plan.part_size != wish:
+            grown = plan.part_size
+            _log.warning("part_size grown from %d to %d: 10,000 parts at most", wish, grown)
+        run = Run(bucket, Meter(source.size, progress), Wishes(thread_num, content_md5, cancel))
+        file = _checkpoint_file(path, checkpoint_path) if enable_checkpoint else None
+        if file is not None and plan.count == 1 and upload_id is None:
+            # Nothing to resume, and nothing to keep: then no file is touched.
+            file = file if file.has_left_something() else None
+        upload = Upload(run, source, key, routed, asked, file)
+        address = f"oss://{bucket.name}/{key}"
+        with file.locked(address) if file is not None else nullcontext():
+            made = upload.carry_out(plan)
     return upload.result(made, time.monotonic() - began)
 
 
@@ -180,11 +189,15 @@ def _check_threads(thread_num: object) -> None:
         raise InvalidArgumentError(f"thread_num {thread_num!r} is not 1 to {_MOST_THREADS}")
 
 
-def _checked(options: UploadOptions, headers: RoutedHeaders, thread_num: int) -> UploadOptions:
+def _check(options: UploadOptions, headers: RoutedHeaders, thread_num: int) -> None:
+    if options.source_check not in SOURCE_CHECKS:
+        raise InvalidArgumentError(
+            f"source_check {options.source_check!r} is none of {', '.join(SOURCE_CHECKS)}"
+        )
     if options.sequential and thread_num != 1:
         raise InvalidArgumentError("sequential parts go one after another: thread_num must be 1")
     if options.upload_id is None:
-        return options
+        return
     check_upload_id(options.upload_id)
     if headers.owned:
         raise InvalidArgumentError(
@@ -192,4 +205,3 @@ def _checked(options: UploadOptions, headers: RoutedHeaders, thread_num: int) ->
             "said when it was begun",
             advice="Leave these out, or upload without upload_id=",
         )
-    return options

@@ -129,7 +129,10 @@ class Upload:
         found = self._file.load() if self._file is not None else None
         upload_id = self._options.upload_id
         identity = self._source.identity
-        wanted = Wanted("upload", self._destination, identity, self._own_digest, upload_id)
+        check = self._options.source_check
+        wanted = Wanted(
+            "upload", self._destination, identity, self._own_digest, upload_id, source_check=check
+        )
         match judge_checkpoint(found, wanted):
             case Refuse() as other:
                 raise checkpoint_refused(self._path, other)
@@ -247,6 +250,7 @@ class Upload:
 
     def _complete(self, ledger: Ledger, sender: PartSender) -> VerifiedObject:
         for tries_left in reversed(range(_COMPLETE_TRIES)):
+            self._finisher.make_sure_of_source(ledger)
             try:
                 return self._run.call(lambda: self._finisher.complete(ledger, self._asked_for))
             except InvalidPartError as error:

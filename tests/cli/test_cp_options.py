@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 
 from resumable import Bucket, PartNotSequentialError
+from resumable.cli.app import app
+from resumable.core.source_check import SOURCE_CHECKS
 from resumable.server import LocalServer
 from tests.callbacks import CallbackAnswer, CallbackReceiver
 from tests.cli.conftest import Run
@@ -80,6 +83,15 @@ def test_without_options_no_header_is_added(run: Run, server: LocalServer, folde
     initiate = next(one for one in server.log if one.operation == "InitiateMultipartUpload")
     given = {name for name in initiate.headers if name.startswith("x-oss-")}
     assert given <= {"x-oss-date", "x-oss-content-sha256"}
+
+
+def test_source_check_has_the_words_of_the_library(run: Run, folder: Path) -> None:
+    option = next(one for one in app.commands["cp"].params if one.name == "source_check")
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == SOURCE_CHECKS
+    file = make_file(folder, 2 * PART)
+    for check in SOURCE_CHECKS:
+        assert run("cp", "--source-check", check, *SMALL_PARTS, file, K).code == 0
 
 
 def test_forbid_overwrite_keeps_the_object(run: Run, bucket: Bucket, folder: Path) -> None:

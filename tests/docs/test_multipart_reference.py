@@ -24,7 +24,7 @@ OPTIONS = {
 }
 # What the documents know nothing of; the page of the API tells it.
 OURS = {
-    "upload_file": {"cancel"},
+    "upload_file": {"cancel", "source_check"},
     "Bucket": set("accelerate ca_bundle internal profile proxy retry signature_version".split()),
 }
 

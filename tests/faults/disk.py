@@ -3,7 +3,6 @@
 What a failed call must lead to is declared in `EXPECTED`, by the call and the file it is about.
 """
 
-import builtins
 import errno
 import json
 import os
@@ -15,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import FileIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -28,7 +26,7 @@ from resumable import (
     UploadResult,
     upload_file,
 )
-from resumable.transfer import checkpoints, files, source, upload
+from resumable.transfer import checkpoints, files, reading, source, upload
 from tests.crash.uploader import READY, Order
 from tests.faults.lock_calls import Function, Saved, restore_lock_calls, wrap_lock_calls
 from tests.support import CREDENTIALS, PART
@@ -75,7 +73,17 @@ class Call:
 Observer = Callable[[Call], Any]
 
 _BY_PATH = ("open", "stat", "lstat", "unlink", "replace")
-_BY_DESCRIPTOR = ("read", "write", "fsync", "fstat", "ftruncate", "lseek", "close", "sendfile")
+_BY_DESCRIPTOR = (
+    "read",
+    "preadv",
+    "write",
+    "fsync",
+    "fstat",
+    "ftruncate",
+    "lseek",
+    "close",
+    "sendfile",
+)
 _LOOKS = ("isdir", "lexists", "samefile")
 
 
@@ -98,27 +106,13 @@ class _System:
 def _shortened(name: str, rest: tuple[Any, ...]) -> tuple[Any, ...] | None:
     if name == "sendfile" and rest[2] > 1:
         return (rest[0], rest[1], rest[2] // 2)
+    if name == "preadv" and len(rest[0][0]) > 1:
+        return ([rest[0][0][: len(rest[0][0]) // 2]], rest[1])
     if name == "read" and rest[0] > 1:
         return (rest[0] // 2,)
     if name == "write" and len(rest[0]) > 1:
         return (rest[0][: len(rest[0]) // 2],)
     return None
-
-
-class _WatchedFile(FileIO):
-    """The source, as a thread of the transfer reads it."""
-
-    observed: "_Observed"
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        go = super().seek
-        return int(self.observed.observer(Call("seek", "source", lambda: go(offset, whence))))
-
-    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - anything with a buffer
-        go, view = super().readinto, memoryview(buffer)
-        half = view[: len(view) // 2]
-        go_short = (lambda: go(half)) if half else None
-        return int(self.observed.observer(Call("readinto", "source", lambda: go(view), go_short)))
 
 
 class _Observed:
@@ -154,32 +148,17 @@ class _Observed:
 
         return call
 
-    def open(
-        self, path: str, mode: str, buffering: int, opener: Callable[[str, int], int]
-    ) -> FileIO:
-        """Stand in for the `open` of the module that reads the source."""
-        assert (mode, buffering) == ("rb", 0)
-
-        def go() -> FileIO:
-            file = _WatchedFile(path, opener=opener)
-            file.observed = self
-            return file
-
-        opened: FileIO = self.observer(Call("open", "source", go))
-        return opened
-
 
 @contextmanager
 def observing(folder: Path, observer: Observer) -> Iterator[None]:
     """Have every call of a transfer about the files in a folder made by an observer."""
     observed = _Observed(folder, observer)
     system = _System(os, "os", observed)
-    modules = (files, source, checkpoints, upload)
+    modules = (files, reading, source, checkpoints, upload)
     lock_calls: Saved = {}
     try:
         for module in modules:
             vars(module)["os"] = system
-        vars(source)["open"] = observed.open
         lock_calls = wrap_lock_calls(
             [*_BY_PATH, *_BY_DESCRIPTOR, *(f"path.{name}" for name in _LOOKS)],
             lambda name, real: observed.around(f"os.{name}", real),
@@ -189,7 +168,6 @@ def observing(folder: Path, observer: Observer) -> Iterator[None]:
         restore_lock_calls(lock_calls)
         for module in modules:
             vars(module)["os"] = os
-        vars(source)["open"] = builtins.open
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +245,7 @@ Outcome = type[ResumableError] | type[_Success] | type[_Beginning]
 
 SUCCESS = _Success
 BEGINNING = _Beginning
-_SOURCE = ("open", "os.open", "os.stat", "os.fstat", "os.close")
-_READING = ("seek", "readinto")
+_SOURCE = ("os.open", "os.stat", "os.fstat", "os.preadv")
 _LOCKING = ("os.open", "os.fstat", "os.read", "os.ftruncate", "os.lseek", "os.write")
 _WRITING = ("os.open", "os.write", "os.fsync", "os.close", "os.replace", "os.unlink")
 _LEFTOVER = ("os.read", "os.fstat", "os.lstat")
@@ -276,7 +253,9 @@ _LEFTOVER = ("os.read", "os.fstat", "os.lstat")
 # What the run must come to whose call of that kind on that file fails.
 EXPECTED: Mapping[tuple[str, Role], Outcome] = {
     # The source cannot be looked at or read: nothing can be sent.
-    **{(kind, "source"): LocalFileError for kind in (*_SOURCE, *_READING)},
+    **{(kind, "source"): LocalFileError for kind in _SOURCE},
+    # When it is closed, all of it was read.
+    ("os.close", "source"): SUCCESS,
     # What the kernel cannot send is read.
     ("os.sendfile", "source"): SUCCESS,
     # Whether a file of the transfer is the source itself.
@@ -320,16 +299,19 @@ class Setup:
     Attributes:
         found: `nothing`; `checkpoint`, of an upload of which a part is there; the same `torn`; or
             with a `leftover` of its next state.
+        source_check: What the run looks at to see whether the source has changed.
     """
 
     parts: int
     threads: int
     content_md5: bool
     found: Literal["nothing", "checkpoint", "torn", "leftover"] = "nothing"
+    source_check: Literal["strict", "content"] = "strict"
 
     def __str__(self) -> str:
         md5 = "md5" if self.content_md5 else "no md5"
-        return f"{self.parts} parts, {self.threads} threads, {md5}, found {self.found}"
+        told = f"{self.parts} parts, {self.threads} threads, {md5}, found {self.found}"
+        return told if self.source_check == "strict" else f"{told}, {self.source_check}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +348,7 @@ def run_upload(bucket: Bucket, key: str, file: Path, setup: Setup, part_size: in
                 part_size=part_size,
                 enable_checkpoint=True,
                 content_md5=setup.content_md5,
+                source_check=setup.source_check,
             )
             results.append(made)
         except BaseException as error:  # noqa: BLE001 - an error of any kind is what is looked at

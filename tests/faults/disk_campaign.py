@@ -55,9 +55,7 @@ EMFILE, EROFS, EACCES = errno.EMFILE, errno.EROFS, errno.EACCES
 
 # What each call can fail with; None is a short read or write.
 ERRORS: Mapping[str, tuple[int | None, ...]] = {
-    "open": (EMFILE, EACCES, EIO),
-    "seek": (EIO,),
-    "readinto": (EIO, None),
+    "os.preadv": (EIO, None),
     "os.sendfile": (EIO, None),
     "os.open": (EMFILE, EACCES, EIO, ENOSPC, EDQUOT, EROFS),
     "os.read": (EIO, None),

@@ -16,7 +16,8 @@ from tests.faults.disk_campaign import ERRORS, Stage
 from tests.faults.moves import MOVES, Move, MoveTally, Story, moments_of, tell
 
 SETUPS = tuple(
-    Setup(parts, threads, content_md5, found)
+    Setup(parts, threads, content_md5, found, source_check)
+    for source_check in ("strict", "content")
     for parts in (1, 3)
     for threads in (1, 3)
     for content_md5 in (True, False)

@@ -23,9 +23,10 @@ from resumable.transfer import finishing, uploading
 from resumable.transfer.checkpoints import CheckpointFile
 from resumable.transfer.finishing import Finisher
 from resumable.transfer.ledger import Ledger
+from resumable.transfer.reading import SourceReader
 from resumable.transfer.results import VerifiedObject
 from resumable.transfer.sending import PartSender, digest_of
-from resumable.transfer.source import SourceFile, SourceReader
+from resumable.transfer.source import SourceFile
 from resumable.transfer.uploading import Upload
 
 Bug = Callable[[pytest.MonkeyPatch], None]
@@ -104,7 +105,7 @@ def never_look_at_the_source(patch: pytest.MonkeyPatch) -> None:
     """Do not notice that the file changed."""
     patch.setattr(SourceFile, "check", lambda *_: None)
     patch.setattr(SourceFile, "check_untouched", lambda *_: None)
-    patch.setattr(SourceFile, "was_touched", lambda *_, **__: False)
+    patch.setattr(SourceFile, "must_be_read_again", lambda *_: False)
 
 
 def take_any_object_for_ours(patch: pytest.MonkeyPatch) -> None:

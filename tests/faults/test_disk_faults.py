@@ -17,7 +17,7 @@ import pytest
 
 from resumable import Bucket, CheckpointError, LocalFileError, SourceChangedError
 from resumable.server import LocalServer
-from resumable.transfer import checkpoints, files, source
+from resumable.transfer import checkpoints, files, reading
 from tests.faults.disk import (
     NAME,
     Call,
@@ -63,7 +63,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     ("setup", "kinds", "least"),
     [
         pytest.param(FRESH, KINDS, 40, id="fresh"),
-        pytest.param(RESUMED, [*MORE_WHEN_RESUMED, "readinto"], 15, id="resumed"),
+        pytest.param(RESUMED, [*MORE_WHEN_RESUMED, "os.preadv"], 15, id="resumed"),
         pytest.param(LEFTOVER, ["os.read", "os.lstat", "os.unlink"], 5, id="leftover"),
         pytest.param(TORN, KINDS, 15, id="torn"),
     ],
@@ -112,15 +112,15 @@ def test_source_deleted_before_the_side_files_are_looked_at(stage: Stage) -> Non
 
 
 def reads_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = source.SourceReader._read
+    real = reading.SourceReader._read
 
-    def read(self: source.SourceReader, view: memoryview, offset: int) -> int:
+    def read(self: reading.SourceReader, view: memoryview, offset: int) -> int:
         for _ in range(100):
             with suppress(LocalFileError):
                 return real(self, view, offset)
         return real(self, view, offset)
 
-    monkeypatch.setattr(source.SourceReader, "_read", read)
+    monkeypatch.setattr(reading.SourceReader, "_read", read)
 
 
 def writes_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def leaves_files_open(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("bug", "kind"),
     [
-        (reads_again_and_again, "readinto"),
+        (reads_again_and_again, "os.preadv"),
         (writes_in_place, "os.write"),
         (ignores_what_fsync_says, "os.fsync"),
         (does_not_type_its_errors, "os.replace"),
@@ -187,7 +187,7 @@ def test_bug_is_noticed(
     bug: Callable[[pytest.MonkeyPatch], None],
     kind: str,
 ) -> None:
-    tally, setup = Tally(), Setup(1 if kind == "readinto" else 3, 1, content_md5=True)
+    tally, setup = Tally(), Setup(1 if kind == "os.preadv" else 3, 1, content_md5=True)
     stage.requests_of(setup)
     bug(monkeypatch)
     # An error that is not typed is not told by the thread that writes checkpoints, either.

@@ -24,7 +24,7 @@ from resumable.core.plan import Part
 from resumable.oss.bodies import FileSlice
 from resumable.oss.messages import BLOCK_SIZE
 from resumable.server import LocalServer
-from resumable.transfer import files, source
+from resumable.transfer import files, reading, source
 from tests.faults.disk import NAME, Call, observing
 from tests.support import PART, make_file, parts_sent, random_bytes
 from tests.transfer.steps import (
@@ -50,21 +50,21 @@ def test_file_that_is_another_while_it_is_opened_is_not_sent(
 ) -> None:
     current = folder / "current"
     for number, name in enumerate(("today", "tomorrow")):
-        (folder / name).mkdir()
-        make_file(folder / name, SIZE, seed=number, name=NAME)
+        make_file(folder, SIZE, seed=number, name=name)
     current.symlink_to("today")
+    real = reading.OpenFile
 
-    def open_the_other(path: str, *args: object, **kwargs: object) -> object:
+    def open_the_other(path: str, at: str) -> reading.OpenFile:
         # Neither file changes, so that nothing but the opened one itself can tell.
         point_at(current, "tomorrow")
         try:
-            return open(path, *args, **kwargs)  # type: ignore[call-overload]
+            return real(path, at)
         finally:
             point_at(current, "today")
 
-    monkeypatch.setattr(source, "open", open_the_other, raising=False)
-    with pytest.raises(SourceChangedError, match="another file took the place"):
-        upload(bucket, current / NAME, checkpoint_path=folder / "checkpoint")
+    monkeypatch.setattr(source, "OpenFile", open_the_other)
+    with pytest.raises(SourceChangedError, match="is another file by now: inode from "):
+        upload(bucket, current, checkpoint_path=folder / "checkpoint")
     assert not exists(bucket)
 
 
@@ -77,7 +77,7 @@ def point_at(link: Path, target: str) -> None:
 
 def test_file_that_ends_before_its_part_does_is_not_sent_so_far(folder: Path) -> None:
     path = str(make_file(folder, SIZE))
-    with source.SourceFile(path).reader() as reader:
+    with source.SourceFile(path) as opened, opened.reader() as reader:
         os.truncate(path, SIZE - 1)
         with pytest.raises(SourceChangedError, match="became shorter"):
             list(reader.blocks(Part(1, 0, SIZE)))

@@ -25,9 +25,10 @@ from resumable.errors import (
     SourceChangedError,
     TransferCancelledError,
 )
-from resumable.transfer import source
+from resumable.transfer import reading
 from resumable.transfer.fileparts import FilePart, Watch
-from resumable.transfer.source import BLOCK_SIZE, SourceFile, SourceReader
+from resumable.transfer.reading import BLOCK_SIZE, SourceReader
+from resumable.transfer.source import SourceFile
 from tests.oss.conftest import KEYS, Connect, Serve
 from tests.oss.rawserver import Peer, acknowledgement, answering
 from tests.oss.test_stuck import Running
@@ -55,7 +56,7 @@ def part_of(
     file: Path, watch: Watch = QUIET, offset: int = 0, *, by_kernel: bool = True
 ) -> Iterator[FilePart]:
     whole = Part(1, offset, file.stat().st_size - offset)
-    with SourceFile(str(file)).reader() as reader:
+    with SourceFile(str(file)) as source, source.reader() as reader:
         yield FilePart(reader, whole, watch, by_kernel=by_kernel)
 
 
@@ -67,7 +68,7 @@ class Kernel:
     ) -> None:
         self.calls = 0
         self._send = send
-        monkeypatch.setattr(source, "os", self)
+        monkeypatch.setattr(reading, "os", self)
 
     def __getattr__(self, name: str) -> object:
         return getattr(os, name)
@@ -161,7 +162,7 @@ def test_what_the_kernel_may_not_send_is_read(  # noqa: PLR0917 - fixtures and a
 def test_machine_without_it_reads(
     serve: Serve, connect: Connect, file: Path, monkeypatch: pytest.MonkeyPatch, content_md5: bool
 ) -> None:
-    monkeypatch.setattr(source, "_KERNEL_SENDS", False)
+    monkeypatch.setattr(reading, "_KERNEL_SENDS", False)
     kernel = Kernel(lambda go, _: go(), monkeypatch)
     data = file.read_bytes()
     server = serve(answering(acknowledgement(data)))

@@ -33,6 +33,7 @@ from resumable import (
 )
 from resumable.core.checkpoint import Checkpoint, encode
 from resumable.core.checkpoint_reading import decode
+from resumable.core.source_check import SourceCheck
 from resumable.server import LocalServer
 from resumable.transfer.checkpoints import checkpoint_path_of
 from tests.support import CREDENTIALS, KIB, PART
@@ -58,6 +59,7 @@ class Options(PutOptions, total=False):
     headers: Mapping[str, str] | None
     progress: Callable[[Progress], None] | None
     content_md5: bool
+    source_check: SourceCheck
     cancel: threading.Event | None
 
 

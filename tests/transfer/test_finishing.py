@@ -34,7 +34,7 @@ def test_upload_with_a_part_that_was_not_acknowledged_is_not_completed(
         headers_digest=NO_HEADERS,
     )
     finisher = Finisher(run, source, KEY, route_headers({}))
-    with pytest.raises(IntegrityError, match="nothing was completed"):
+    with source, pytest.raises(IntegrityError, match="nothing was completed"):
         finisher.complete(Ledger(begun, None), {})
     assert len(server.log) == 0
 

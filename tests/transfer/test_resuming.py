@@ -19,7 +19,7 @@ from resumable import (
 )
 from resumable.core.plan import Part
 from resumable.server import LocalServer
-from resumable.transfer.source import SourceReader
+from resumable.transfer.reading import SourceReader
 from tests.support import CREDENTIALS, PART, make_file, parts_sent, random_bytes, requests
 
 from .steps import (

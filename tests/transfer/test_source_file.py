@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, InvalidArgumentError, LocalFileError, upload_file
+from resumable import (
+    Bucket,
+    InvalidArgumentError,
+    LocalFileError,
+    SourceChangedError,
+    upload_file,
+)
 from resumable.core.plan import MAX_OBJECT_SIZE
 from resumable.transfer.source import SourceFile
 from tests.support import make_file
@@ -28,11 +34,15 @@ def test_file_that_is_written_to_all_the_time_is_taken_as_it_was_last_seen(
     with monkeypatch.context() as patched:
         patched.setattr(os, "stat", written_to)
         source = SourceFile(str(file))
-    assert source.identity.mtime_ns == seen[-1]
-    assert 2 < len(seen) < 20
-    assert not source.was_touched()
-    os.utime(file, ns=(0, seen[-1] + 1))
-    assert source.was_touched()
+    with source:
+        assert source.identity.mtime_ns == seen[-1]
+        assert 2 < len(seen) < 20
+        assert not source.must_be_read_again()
+        file.chmod(0o600)
+        assert source.must_be_read_again()
+        os.utime(file, ns=(0, seen[-1] + 1))
+        with pytest.raises(SourceChangedError, match="mtime"):
+            source.must_be_read_again()
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/version"), reason="there is no /proc")

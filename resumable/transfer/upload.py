@@ -10,7 +10,7 @@ from typing import Unpack
 
 from resumable.core.arguments import suggesting, wrong_object
 from resumable.core.headers import RoutedHeaders, route_headers
-from resumable.core.plan import is_whole, make_plan, parse_part_size
+from resumable.core.plan import Plan, is_whole, make_plan, parse_part_size
 from resumable.core.source_check import SOURCE_CHECKS, SourceCheck
 from resumable.errors import InvalidArgumentError, LocalFileError
 from resumable.oss.bucket import Bucket, check_bucket
@@ -115,10 +115,7 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
     asked = UploadOptions(upload_id, wish, sequential, source_check)
     _check(asked, routed, thread_num)
     with SourceFile(path, _pause(cancel), source_check) as source:
-        plan = make_plan(source.size, wish)
-        if wish is not None and plan.part_size != wish:
-            grown = plan.part_size
-            _log.warning("part_size grown from %d to %d: 10,000 parts at most", wish, grown)
+        plan = _plan(source.size, wish)
         run = Run(bucket, Meter(source.size, progress), Wishes(thread_num, content_md5, cancel))
         file = _checkpoint_file(path, checkpoint_path) if enable_checkpoint else None
         if file is not None and plan.count == 1 and upload_id is None:
@@ -129,6 +126,13 @@ def upload_file(  # noqa: PLR0913 - the face: the C SDK's parameters, each by it
         with file.locked(address) if file is not None else nullcontext():
             made = upload.carry_out(plan)
     return upload.result(made, time.monotonic() - began)
+
+
+def _plan(size: int, wish: int | None) -> Plan:
+    plan = make_plan(size, wish)
+    if wish is not None and plan.part_size != wish:
+        _log.warning("part_size grown from %d to %d: 10,000 parts at most", wish, plan.part_size)
+    return plan
 
 
 def _pause(cancel: threading.Event | None) -> Callable[[float], None]:

@@ -98,6 +98,21 @@ def test_timeout_is_tried_again_as_often_as_the_policy_says(serve: Serve, connec
     assert failed.value.tries == len(server.requests) == QUICK.attempts
 
 
+def test_call_against_a_silent_server_ends_after_the_time_of_the_policy(
+    serve: Serve, connect: Connect
+) -> None:
+    policy = RetryPolicy(base=0.01, longest_wait=0.02, give_up_after=4 * SHORT)
+    server = serve(never_answers)
+    began = time.monotonic()
+    with pytest.raises(RequestTimeoutError) as failed:
+        connect(server, retry=policy, timeout=SHORT).list_parts("k", "U")
+    took = time.monotonic() - began
+    assert failed.value.tries >= 2
+    # The first try, the time from its failure on, and the last try, which began within it.
+    assert took < 4 * SHORT + 2 * SHORT + 1.0
+    assert took > failed.value.tries * SHORT
+
+
 def test_slow_server_that_keeps_reading_is_no_timeout(serve: Serve, connect: Connect) -> None:
     data, block = LARGE[: 12 * MIB], 256 * KIB
     pause = threading.Event()

@@ -132,7 +132,17 @@ class Squid(RealProxy):
         config.write_text("\n".join([*lines, "http_access deny all"]) + "\n")
         config.chmod(0o644)
         (self.folder / "squid.pid").unlink(missing_ok=True)
-        return [str(find("squid")), "-N", "-f", str(config)]
+        return [str(find("squid")), "-N", "-n", self._service, "-f", str(config)]
+
+    @property
+    def _service(self) -> str:
+        """A name of its own: under one name another squid's shared memory would be in the way."""
+        return f"test{os.getpid()}p{self.port}"
+
+    def kill(self) -> None:
+        super().kill()
+        for left in Path("/dev/shm").glob(f"{self._service}-*"):
+            left.unlink()
 
 
 class Mitmproxy(RealProxy):

@@ -78,7 +78,9 @@ LAYERS: Mapping[str, Layer] = {
     "oss.cloud": Layer(
         ours=words("oss errors"),
         others=words("alibabacloud_credentials"),
-        stdlib=words("collections.abc logging re typing"),
+        stdlib=words(
+            "collections.abc contextlib dataclasses logging os re threading typing urllib.parse"
+        ),
     ),
     "oss.socks": Layer(ours=words("oss"), others=words("socks urllib3"), stdlib=words("typing")),
     "oss.connections": Layer(

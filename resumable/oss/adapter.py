@@ -189,5 +189,6 @@ def _socks() -> tuple[Callable[..., urllib3.PoolManager], dict[str, Any]]:
         return socks_manager, _pools_of(SocksConnection, SocksTlsConnection)
     raise InvalidArgumentError(
         "a SOCKS proxy needs PySocks, which is not installed",
-        advice="Install it: pip install 'oss-resumable[socks]'",
+        advice="Install the extra oss-resumable[socks]; in a checkout of the project: "
+        "python -m pip install '.[socks]'",
     )

@@ -92,9 +92,9 @@ class Bucket(MultipartCalls, ObjectCalls):
         route, proxy = read_proxy(proxy), None
         keys, credentials = read_credentials(credentials), None
         check_bucket_name(name)
-        _check_patience(connect_timeout, timeout, retry)
-        _check_flag("internal", internal)
-        found = settle(Wishes(endpoint, region, style, internal, accelerate, keys, profile))
+        _check_types(internal, connect_timeout, timeout, retry)
+        place = endpoint, region, style, internal, accelerate
+        found = settle(Wishes(*place, keys, profile, route))
         version = _signature(signature_version, found.region)
         target = Target(name, found.endpoint, found.region, version)
         chosen = find_proxy(found.endpoint.origin(name), route, os.environ)
@@ -189,12 +189,9 @@ def _signature(wanted: SignatureVersion | None, region: str | None) -> Signature
     return version
 
 
-def _check_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise wrong_object(name, value, "True or False")
-
-
-def _check_patience(connect_timeout: object, timeout: object, retry: object) -> None:
+def _check_types(internal: object, connect_timeout: object, timeout: object, retry: object) -> None:
+    if not isinstance(internal, bool):
+        raise wrong_object("internal", internal, "True or False")
     for seconds in (connect_timeout, timeout):
         if not isinstance(seconds, int | float) or not 0 < seconds <= threading.TIMEOUT_MAX:
             raise InvalidArgumentError("connect_timeout and timeout are seconds, more than 0")

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from resumable.errors import CredentialsError
-from resumable.oss.cloud import CloudProvider, ecs_role
+from resumable.oss.cloud import CloudProvider, ProviderSpec
 from resumable.oss.credentials import Credentials
 from resumable.oss.endpoint import region_of
+from resumable.oss.proxies import Proxy
+from resumable.oss.roles import SOURCE, Values, spec_of
 
 _log = logging.getLogger("resumable")
 
@@ -38,8 +40,11 @@ _OTHER_MODES = {
 
 # What is read of a profile of the Alibaba Cloud CLI; an endpoint there would be another service's.
 _READ = (
-    "name mode access_key_id access_key_secret sts_token region_id ram_role_arn ram_role_name"
+    "name mode access_key_id access_key_secret sts_token region_id ram_role_arn ram_role_name "
+    "ram_session_name role_session_name oidc_provider_arn oidc_token_file external_id policy "
+    "sts_region"
 ).split()
+_READ_NUMBERS = ("expired_seconds", "enable_vpc")
 # How the SDKs call the modes, and the token.
 _TYPES = {
     "access_key": "ak",
@@ -49,9 +54,6 @@ _TYPES = {
     "ecs_ram_role": "ecsramrole",
     "rsa_key_pair": "rsakeypair",
 }
-
-# The values of a profile by their names in lower case, without `-` and `_`.
-Values = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,36 +110,27 @@ class Profile:
             raise self._refusal("holds an access key with a character that no key has")
         return found
 
-    def provider(self) -> CloudProvider | None:
+    def provider(self, proxy: Proxy | None = None) -> CloudProvider | None:
         """What fetches the key, where the profile names a role or the like instead of one.
 
+        Args:
+            proxy: What it asks STS through.
+
         Raises:
-            CredentialsError: it takes a library that is not installed.
+            CredentialsError: it takes a library that is not installed, or lacks something.
         """
         mode = self._mode()
         if mode in _USABLE_MODES or mode not in _OTHER_MODES:
             return None
-        source = f"the mode {_OTHER_MODES[mode]} of {self.path!r}"
-        value = self.values.get
-        if mode == "ecsramrole":
-            role = value("ramrolename") or value("ecsrolename") or value("rolename")
-            return ecs_role(role, source, os.environ)
-        if self.library is not None:
-            return CloudProvider(
-                self.library, source, profile_file=self.path, profile_name=self.values["name"]
-            )
-        if mode != "ramrolearn":
+        spec = spec_of(mode, self.values)
+        if isinstance(spec, str):
+            raise self._refusal(f"has the mode {_OTHER_MODES[mode]} and {spec}")
+        if spec is None and self.library is not None:
+            named = {"profile_file": self.path, "profile_name": self.values["name"]}
+            spec = ProviderSpec(self.library, named)
+        if spec is None:
             return None
-        return CloudProvider(
-            "RamRoleArnCredentialsProvider",
-            source,
-            access_key_id=value("accesskeyid"),
-            access_key_secret=value("accesskeysecret"),
-            security_token=value("ststoken"),
-            role_arn=value("ramrolearn") or value("rolearn"),
-            role_session_name=value("rolesessionname") or value("ramsessionname"),
-            external_id=value("externalid"),
-        )
+        return CloudProvider(spec, f"the mode {_OTHER_MODES[mode]} of {self.path!r}", proxy)
 
     def _mode(self) -> str:
         named = self.values.get("mode", "").lower()
@@ -317,7 +310,7 @@ def _parse_sdk(text: str, wanted: str | None) -> Values | str | None:
     found = sections.get(name.lower())
     if found is None:
         return None if wanted else {}
-    values = dict(found, name=name)
+    values = {key: value.split("#")[0].strip() for key, value in found.items()} | {"name": name}
     kind = values.pop("type", "access_key").lower()
     values["mode"] = _TYPES.get(kind, kind)
     if "securitytoken" in values:
@@ -331,12 +324,26 @@ def _parse_alibaba_cloud(text: str, wanted: str | None) -> Values | str | None:
     if not isinstance(found, dict) or not isinstance(listed, list):
         return "is no JSON file that the Alibaba Cloud CLI could have written"
     name = wanted or found.get("current") or "default"
-    for profile in listed:
-        if isinstance(profile, dict) and profile.get("name") == name:
-            return {_plain(key): profile[key] for key in _READ if isinstance(profile.get(key), str)}
-    if wanted:
-        return None
+    values = _profile_named(listed, name, _MOST_SOURCES)
+    if values is not None or wanted:
+        return values
     return "has no profile of the name that stands there as current" if listed else {}
+
+
+def _profile_named(listed: list[object], name: object, depth: int) -> Values | None:
+    """The values of a profile, and those of the one that it takes its key from."""
+    for profile in listed:
+        if not isinstance(profile, dict) or profile.get("name") != name:
+            continue
+        values = {_plain(key): profile[key] for key in _READ if isinstance(profile.get(key), str)}
+        for key in _READ_NUMBERS:
+            if isinstance(profile.get(key), int):
+                values[_plain(key)] = str(profile[key])
+        if depth and profile.get("source_profile"):
+            source = _profile_named(listed, profile["source_profile"], depth - 1) or {}
+            values |= {SOURCE + key: value for key, value in source.items()}
+        return values
+    return None
 
 
 def _json(text: str) -> object:

@@ -41,9 +41,10 @@ class _Held:
 
     def later(self, now: float) -> "_Held":
         """The same after a question that failed."""
-        left = 0.0 if self.ends is None else self.ends - now
-        pause = min(_MOST_PAUSE, max(_LEAST_PAUSE, left / _SHARE))
-        return replace(self, ask_at=now + pause)
+        if self.ends is None:
+            return replace(self, ask_at=now + _LEAST_PAUSE)
+        pause = min(_MOST_PAUSE, max(_LEAST_PAUSE, (self.ends - now) / _SHARE))
+        return replace(self, ask_at=min(now + pause, self.ends))
 
 
 class AccessKeys:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from resumable.errors import CredentialsError, InvalidArgumentError
-from resumable.oss.cloud import CloudProvider, ecs_role_of, oidc_of, service_of
+from resumable.oss.cloud import CloudProvider, instance_role, oidc_role, service
 from resumable.oss.configfiles import Profile, is_ecs_instance, profiles
 from resumable.oss.credentials import (
     ACCESS_KEY_ID,
@@ -26,6 +26,7 @@ from resumable.oss.endpoint import (
     endpoint_for,
     region_of,
 )
+from resumable.oss.proxies import Proxy, ProxyChoice
 from resumable.oss.renewal import AccessKeys
 
 # Which authorities to trust: the first that is set, as requests and OpenSSL read them.
@@ -48,6 +49,7 @@ class Wishes:
     accelerate: Acceleration = False
     credentials: Credentials | Provider | CredentialsError | None = None
     profile: str | None = None
+    proxy: ProxyChoice | InvalidArgumentError = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,35 +225,36 @@ def _keys(wishes: Wishes, files: _Files) -> AccessKeys:
     if given is not None:
         return AccessKeys(given)
     named = wishes.profile
+    proxy = wishes.proxy if isinstance(wishes.proxy, Proxy) else None
     if named is None:
         found = credentials_from_environment(os.environ)
         if found is not None:
             return AccessKeys.fixed(found)
-        if (role := oidc_of(os.environ)) is not None:
-            return AccessKeys(role)
-    first = _source_in(files) or (None if named else _source_on_this_machine())
+        if (role := oidc_role(proxy)) is not None:
+            return AccessKeys(role, kept=True)
+    first = _source_in(files, proxy) or (None if named else _source_on_this_machine(proxy))
     if first is None:
         raise _no_key()
     if isinstance(first, CloudProvider):
-        return AccessKeys(first)
-    return AccessKeys(lambda: _read_again(named), kept=True, first=first)
+        return AccessKeys(first, kept=True)
+    return AccessKeys(lambda: _read_again(named, proxy), kept=True, first=first)
 
 
-def _source_in(files: _Files) -> Credentials | CloudProvider | None:
+def _source_in(files: _Files, proxy: Proxy | None) -> Credentials | CloudProvider | None:
     for profile in files:
-        found = profile.provider() or profile.credentials()
+        found = profile.provider(proxy) or profile.credentials()
         if found is not None:
             return found
     return None
 
 
-def _source_on_this_machine() -> CloudProvider | None:
-    return service_of(os.environ) or ecs_role_of(os.environ, is_ecs=is_ecs_instance())
+def _source_on_this_machine(proxy: Proxy | None) -> CloudProvider | None:
+    return service(proxy) or instance_role(is_ecs=is_ecs_instance())
 
 
-def _read_again(profile: str | None) -> Credentials:
+def _read_again(profile: str | None, proxy: Proxy | None) -> Credentials:
     """The key that the files hold by now."""
-    found = _source_in(_Files(profile))
+    found = _source_in(_Files(profile), proxy)
     if found is None:
         raise _no_key()
     return found() if isinstance(found, CloudProvider) else found

@@ -14,7 +14,7 @@ from resumable.errors import (
     ProtocolError,
     ServerError,
 )
-from resumable.oss import configfiles, operations
+from resumable.oss import configfiles, operations, roles
 from resumable.oss.endpoint import Endpoint, check_bucket_name, check_key, check_region, region_of
 from resumable.oss.messages import Answer, Request
 from resumable.oss.refusals import refusal
@@ -114,7 +114,7 @@ def _sdk(data: bytes) -> None:
     _profile(configfiles._parse_sdk(_text(data), "staging"))
 
 
-def _profile(found: configfiles.Values | str | None) -> None:
+def _profile(found: roles.Values | str | None) -> None:
     if found is None or isinstance(found, str):
         return
     profile = configfiles.Profile("config", found)

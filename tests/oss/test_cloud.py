@@ -42,6 +42,35 @@ PROFILES = {
             "ram_role_arn": ROLE,
             "ram_session_name": "test",
         },
+        {
+            "name": "chained",
+            "mode": "ChainableRamRoleArn",
+            "source_profile": "plain",
+            "ram_role_arn": ROLE,
+            "ram_session_name": "test",
+            "expired_seconds": 900,
+            "sts_region": "cn-hangzhou",
+        },
+        {
+            "name": "chained to the instance",
+            "mode": "ChainableRamRoleArn",
+            "source_profile": "default",
+            "ram_role_arn": ROLE,
+        },
+        {
+            "name": "with the instance",
+            "mode": "RamRoleArnWithEcs",
+            "ram_role_name": "cli-role",
+            "ram_role_arn": ROLE,
+        },
+        {
+            "name": "token",
+            "mode": "OIDC",
+            "ram_role_arn": ROLE,
+            "oidc_provider_arn": "acs:ram::1:oidc-provider/p",
+            "oidc_token_file": "@HOME@/token",
+            "role_session_name": "test",
+        },
         {"name": "plain", "mode": "AK", "access_key_id": "STS.1", "access_key_secret": "no"},
     ],
 }
@@ -132,6 +161,12 @@ SOURCES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
         {"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": "secret"},
         f"AssumeRole {ROLE} long",
     ),
+    "chained role": (
+        {"cli": PROFILES, "profile": "chained"}, {}, f"AssumeRole {ROLE} STS.1"
+    ),
+    "OIDC by a profile of the CLI": (
+        {"cli": PROFILES, "profile": "token"}, {}, f"AssumeRoleWithOIDC {ROLE} oidc-token"
+    ),
     "file of the SDKs": ({"sdk": SDK}, {}, "metadata v2 sdk-role"),
     "profile of the SDKs by its name": (
         {"sdk": SDK, "profile": "token"}, {}, f"AssumeRoleWithOIDC {ROLE} oidc-token"
@@ -153,7 +188,8 @@ SOURCES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
 def prepared(machine: Machine, files: dict[str, Any], environ: dict[str, str]) -> dict[str, str]:
     home = machine.home
     if "cli" in files:
-        home.aliyun(files["cli"])
+        text = json.dumps(files["cli"]).replace("@HOME@", str(home.folder))
+        home.aliyun(json.loads(text))
     if "ossutil" in files:
         home.ossutil(files["ossutil"])
     if "sdk" in files:
@@ -174,6 +210,42 @@ def test_key_is_fetched_and_renewed_in_the_middle_of_an_upload(
     # The refused key was not used again: another one was fetched.
     assert len(told["asked"]) >= 2
     assert set(told["asked"]) == {asked}
+
+
+@pytest.mark.parametrize("profile", ["chained to the instance", "with the instance"])
+def test_role_is_assumed_with_the_role_of_the_instance(machine: Machine, profile: str) -> None:
+    machine.home.aliyun(PROFILES)
+    told = machine.run({"bucket": {"region": "cn-hangzhou", "profile": profile}})
+    assert told["error"] is None
+    assert told["asked"] == ["metadata v2 cli-role", f"AssumeRole {ROLE} STS.1"]
+
+
+@pytest.mark.parametrize("broken", [[], ["sts once later"]], ids=["", "STS fails once"])
+def test_key_is_renewed_before_its_end_by_the_clock(machine: Machine, broken: list[str]) -> None:
+    machine.home.aliyun(PROFILES)
+    bucket = {"region": "cn-hangzhou", "profile": "assumed"}
+    # The last fifth of its life, 0.8 s, has several requests.
+    pace = {"lives": [4.0, 3600.0], "stall": 0.3, "parts": 18}
+    told = machine.run({"bucket": bucket, "broken": broken, **pace})
+    assert told["error"] is None
+    assert told["refused"] == 0
+    assert len(told["asked"]) == 2 + len(broken)
+
+
+def test_sts_is_asked_through_the_proxy_that_was_given(machine: Machine) -> None:
+    machine.home.aliyun(PROFILES)
+    bucket = {"region": "cn-hangzhou", "profile": "assumed"}
+    told = machine.run({"bucket": bucket, "proxy": "user:p%40ss"})
+    assert told["error"] is None
+    assert told["proxied"].count("sts.aliyuncs.com:443") == 1
+
+
+def test_metadata_service_is_not_asked_through_the_proxy_that_was_given(machine: Machine) -> None:
+    machine.home.aliyun(PROFILES)
+    told = machine.run({"bucket": {"region": "cn-hangzhou"}, "proxy": "user:password"})
+    assert told["error"] is None
+    assert told["asked"] == ["metadata v2 cli-role"]
+    assert not [target for target in told["proxied"] if "100.100.100.200" in target]
 
 
 def test_role_that_nobody_named_is_found_out(machine: Machine) -> None:

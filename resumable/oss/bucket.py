@@ -10,7 +10,13 @@ from resumable.core.arguments import suggesting, wrong_object
 from resumable.errors import InvalidArgumentError
 from resumable.oss.client import Client, Controls, Target
 from resumable.oss.credentials import Credentials, CredentialsProvider, read_credentials
-from resumable.oss.endpoint import Acceleration, Endpoint, Style, check_bucket_name
+from resumable.oss.endpoint import (
+    Acceleration,
+    Endpoint,
+    Style,
+    check_bucket_name,
+    read_endpoint,
+)
 from resumable.oss.multipart import MultipartCalls
 from resumable.oss.objects import ObjectCalls
 from resumable.oss.pickling import picklable
@@ -91,10 +97,10 @@ class Bucket(MultipartCalls, ObjectCalls):
         # No secret is in a frame from here on.
         route, proxy = read_proxy(proxy), None
         keys, credentials = read_credentials(credentials), None
+        address, endpoint = read_endpoint(endpoint, style), None
         check_bucket_name(name)
         _check_types(internal, connect_timeout, timeout, retry)
-        place = endpoint, region, style, internal, accelerate
-        found = settle(Wishes(*place, keys, profile, route))
+        found = settle(Wishes(address, region, style, internal, accelerate, keys, profile, route))
         version = _signature(signature_version, found.region)
         target = Target(name, found.endpoint, found.region, version)
         chosen = find_proxy(found.endpoint.origin(name), route, os.environ)

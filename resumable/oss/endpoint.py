@@ -95,6 +95,22 @@ class Endpoint:
         return bracketed if self.port is None else f"{bracketed}:{self.port}"
 
 
+def read_endpoint(
+    given: Endpoint | InvalidArgumentError | str | None, style: Style | None
+) -> Endpoint | InvalidArgumentError | None:
+    """Read the `endpoint=` of a caller or the value of a variable; None if it is empty.
+
+    An error is returned, not raised, so that no frame of its traceback holds what was given: it
+    may be a URL with a password.
+    """
+    if not given or isinstance(given, Endpoint | InvalidArgumentError):
+        return given or None
+    try:
+        return Endpoint.parse(given, style=style)
+    except InvalidArgumentError as error:
+        return error.with_traceback(None)
+
+
 @suggesting
 def endpoint_for(
     region: str | None, *, internal: bool = False, accelerate: Acceleration = False

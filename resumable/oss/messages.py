@@ -153,11 +153,15 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. Header names are in lower case."""
+    """A whole answer. Header names are in lower case.
+
+    Its `repr` shows the status alone: a refused signature is answered with what was to be signed,
+    which holds the security token.
+    """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
     @property
     def request_id(self) -> str:

@@ -24,7 +24,7 @@ from resumable.oss.endpoint import (
     Style,
     check_region,
     endpoint_for,
-    region_of,
+    read_endpoint,
 )
 from resumable.oss.proxies import Proxy, ProxyChoice
 from resumable.oss.renewal import AccessKeys
@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 class Wishes:
     """What the caller said of where a bucket is and who asks; None where nothing was said."""
 
-    endpoint: str | None = None
+    endpoint: Endpoint | InvalidArgumentError | str | None = None
     region: str | None = None
     style: Style | None = None
     internal: bool = False
@@ -132,19 +132,20 @@ def authorities(given: str | os.PathLike[str] | None) -> tuple[str | None, str]:
 
 def _endpoint(wishes: Wishes, region: str | None, files: _Files) -> Endpoint:
     chosen = wishes.internal or wishes.accelerate
-    if wishes.endpoint:
+    given = read_endpoint(wishes.endpoint, wishes.style)
+    if given is not None:
         if chosen:
             raise InvalidArgumentError("endpoint= contradicts internal= and accelerate=")
-        return Endpoint.parse(wishes.endpoint, style=wishes.style)
-    set_there = os.environ.get(ENDPOINT)
+        return _raised(given)
+    set_there = read_endpoint(os.environ.get(ENDPOINT), wishes.style)
     if not chosen:
-        found = Endpoint.parse(set_there, style=wishes.style) if set_there else None
+        found = None if set_there is None else _raised(set_there)
         if found is None:
             with _optional(is_needed=region is None):
                 found = _endpoint_of_files(files, region, wishes)
         if found is not None:
             return found
-    region = region or region_of(set_there or "")
+    region = region or (set_there.region if isinstance(set_there, Endpoint) else None)
     if not region:
         with _optional(is_needed=not wishes.accelerate):
             region = files.region()
@@ -156,6 +157,12 @@ def _endpoint(wishes: Wishes, region: str | None, files: _Files) -> Endpoint:
     if wishes.style not in (None, "virtual"):
         raise InvalidArgumentError(f"the style {wishes.style!r} needs endpoint= or {ENDPOINT}")
     return Endpoint.parse(derived)
+
+
+def _raised(found: Endpoint | InvalidArgumentError) -> Endpoint:
+    if isinstance(found, InvalidArgumentError):
+        raise found
+    return found
 
 
 def _endpoint_of_files(files: _Files, region: str | None, wishes: Wishes) -> Endpoint | None:
@@ -177,10 +184,10 @@ def _endpoint_of_files(files: _Files, region: str | None, wishes: Wishes) -> End
 
 @contextmanager
 def _optional(*, is_needed: bool) -> Iterator[None]:
-    """Go on without a file that cannot be used, if nothing that is needed would stand there."""
+    """Go on without a file, or a value in one, that cannot be used, if nothing needs it."""
     try:
         yield
-    except CredentialsError as error:
+    except (CredentialsError, InvalidArgumentError) as error:
         if is_needed:
             raise
         _log.warning("going on without a configuration file: %s", error.message)
@@ -213,7 +220,7 @@ def _with_profile(wishes: Wishes, files: _Files) -> Wishes:
         return replace(wishes, region=region)
     fitting = replace(wishes, region=wishes.region)
     found = _endpoint_of_files(files, check_region(region) if region else None, fitting)
-    return replace(wishes, region=region, endpoint=None if found is None else str(found))
+    return replace(wishes, region=region, endpoint=found)
 
 
 def _keys(wishes: Wishes, files: _Files) -> AccessKeys:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resumable import Credentials
-from resumable.errors import CredentialsError
+from resumable.errors import CredentialsError, InvalidArgumentError
 from resumable.oss.configfiles import Profile, profiles
 from resumable.oss.settings import Wishes, settle
 from tests.oss.homes import Home
@@ -373,4 +373,19 @@ def test_file_that_cannot_be_used_is_named_where_the_key_is_missing(
 def test_file_that_cannot_be_used_is_named_where_the_region_is_missing(home: Home) -> None:
     home.ossutil("what is this")
     with pytest.raises(CredentialsError, match=str(home.folder)):
+        settle(Wishes(credentials=KEY))
+
+
+def test_endpoint_in_a_file_that_cannot_be_used_does_not_matter_where_the_region_is_given(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.ossutil("[default]\nendpoint=ftp://x\n")
+    found = settle(Wishes(region="cn-hangzhou", credentials=KEY))
+    assert found.endpoint.host == "oss-cn-hangzhou.aliyuncs.com"
+    assert str(home.folder) in caplog.text
+
+
+def test_endpoint_in_a_file_that_cannot_be_used_is_named_where_it_is_needed(home: Home) -> None:
+    home.ossutil("[default]\nendpoint=ftp://x\n")
+    with pytest.raises(InvalidArgumentError, match=str(home.folder)):
         settle(Wishes(credentials=KEY))

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, Credentials, CredentialsError, ResumableError
+from resumable import AccessDeniedError, Bucket, Credentials, CredentialsError, ResumableError
+from resumable.oss.signing import SignatureVersion
+from resumable.server import AccessKey, LocalServer
 from tests.oss.conftest import ONCE
 
 SECRET, TOKEN, PASSWORD = "CanarySecretDoNotShow", "CanaryTokenDoNotShow", "CanaryPassword"
@@ -56,7 +58,18 @@ def variables(**named: str) -> Way:
     def way(set_variable: Set, _: Path) -> object:
         for name, value in named.items():
             set_variable(name, value)
-        return bucket(endpoint=named.get("OSS_ENDPOINT", NOWHERE))
+        return bucket(endpoint=None if "OSS_ENDPOINT" in named else NOWHERE)
+
+    return way
+
+
+def by_region(**named: str) -> Way:
+    """The region is missing, and what is in the environment does not tell it."""
+
+    def way(set_variable: Set, _: Path) -> object:
+        for name, value in named.items():
+            set_variable(name, value)
+        return bucket(endpoint=None, internal=True)
 
     return way
 
@@ -139,6 +152,12 @@ WAYS: dict[str, Way] = {
     "proxy: scheme": lambda *_: bucket(proxy=f"gopher://u:{PASSWORD}@h"),
     "proxy: port": lambda *_: bucket(proxy=f"http://u:{PASSWORD}@h:port"),
     "proxy: not a text": lambda *_: bucket(proxy=("u", PASSWORD)),
+    "endpoint: with a password": lambda *_: bucket(endpoint=f"http://u:{PASSWORD}@h"),
+    "endpoint: a signed URL": lambda *_: bucket(endpoint=f"http://h/k?Signature={SECRET}"),
+    "environment: endpoint with a password": variables(
+        OSS_ACCESS_KEY_ID="id", OSS_ACCESS_KEY_SECRET=SECRET, OSS_ENDPOINT=f"http://u:{PASSWORD}@h"
+    ),
+    "environment: endpoint with a password, unused": by_region(OSS_ENDPOINT=f"h/?key={PASSWORD}"),
     "beside a bad region": beside(lambda: bucket(region="x y")),
     "beside a bad endpoint": beside(lambda: bucket(endpoint="ftp://x")),
     "beside a bad name": beside(lambda: Bucket("No Bucket", endpoint=NOWHERE)),
@@ -198,3 +217,25 @@ def test_what_is_looked_for_would_be_found() -> None:
         holds(SECRET)
     told = traceback.TracebackException.from_exception(failed.value, capture_locals=True)
     assert any(SECRET in text for frame in told.stack for text in (frame.locals or {}).values())
+
+
+@pytest.mark.parametrize("version", ["v1", "v4"])
+def test_refused_signature_shows_nothing_of_what_was_signed(
+    tmp_path: Path, version: SignatureVersion
+) -> None:
+    """The answer repeats what was to be signed, and with that the token."""
+    keys = {"id": AccessKey("another", security_token=TOKEN)}
+    key = Credentials("id", SECRET, TOKEN)
+    with LocalServer(tmp_path / "root", access_keys=keys) as server:
+        signing = {"region": "cn-hangzhou", "signature_version": version, "credentials": key}
+        refusing = bucket(endpoint=server.endpoint, **signing)
+        with refusing, pytest.raises(AccessDeniedError) as refused:
+            refusing.put_object("k", b"x")
+    assert refused.value.code == "SignatureDoesNotMatch"
+    for error in chain(refused.value):
+        told = traceback.TracebackException.from_exception(error, capture_locals=True)
+        frames = [frame for frame in told.stack if frame.filename != __file__]
+        shown = [text for frame in frames for text in (frame.locals or {}).values()]
+        shown += [str(error), repr(vars(error))]
+        for secret in (SECRET, TOKEN, "OSS4-HMAC", "x-oss-security-token", "StringToSign"):
+            assert not [text for text in shown if secret in text]

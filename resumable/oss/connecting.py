@@ -42,6 +42,8 @@ class ResolvingConnection(urllib3.connection.HTTPConnection):
             unknown = socket.gaierror(socket.EAI_NONAME, "the name cannot be one")
             raise urllib3.exceptions.NameResolutionError(host, self, unknown) from error
         except socket.gaierror as error:
+            # For want of a descriptor, too, the name is just not known: a socket tells.
+            socket.socket().close()
             raise urllib3.exceptions.NameResolutionError(host, self, error) from error
         attempt = self._attempt(super().connect, timeout)
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from resumable.core.arguments import suggesting_fields
 from resumable.errors import (
     InvalidArgumentError,
+    LocalFileError,
     ResumableError,
     ServerError,
     SourceChangedError,
@@ -109,8 +110,10 @@ class RetryPolicy:
         try:
             # It takes asyncio along, which a run without a failure has no use for.
             from tenacity import Retrying, retry_if_exception  # noqa: PLC0415
-        except (ImportError, OSError):  # there is not even an open file left
+        except ImportError:
             raise failure from None
+        except OSError as error:  # there is not even an open file left: later there may be
+            raise LocalFileError.of(error, "loading", "tenacity") from failure
 
         failed, spent = [failure], _Spent()
 

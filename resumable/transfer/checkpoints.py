@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
@@ -35,6 +35,7 @@ from resumable.transfer.files import (
     write_durably,
 )
 from resumable.transfer.naming import beside, path_as_given
+from resumable.transfer.scarcity import with_room
 from resumable.transfer.source import identify
 
 _log = logging.getLogger("resumable")
@@ -235,7 +236,7 @@ class CheckpointFile:
         # If it is not there after all, its holder has ended since the last try; but only once.
         for _ in range(2):
             try:
-                lock.acquire(timeout=_LOCK_PATIENCE)
+                with_room(lambda: lock.acquire(timeout=_LOCK_PATIENCE))
             except Timeout:
                 if os.path.lexists(self._lock_at):
                     raise self._held_by_another() from None
@@ -314,11 +315,17 @@ def decoded(data: bytes) -> Checkpoint:
         CheckpointError: what reads it cannot be loaded, for want of open files or the like.
     """
     try:
-        # It takes pydantic along, which a first upload has no use for.
-        from resumable.core.checkpoint_reading import decode  # noqa: PLC0415
+        decode = with_room(_decoder)
     except (ImportError, OSError) as error:
         raise CheckpointError(f"what reads checkpoints cannot be loaded: {error}") from None
     return decode(data)
+
+
+def _decoder() -> Callable[[bytes], Checkpoint]:
+    # It takes pydantic along, which a first upload has no use for.
+    from resumable.core.checkpoint_reading import decode  # noqa: PLC0415
+
+    return decode
 
 
 class _ForeignLockError(Exception):

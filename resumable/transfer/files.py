@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 from resumable.errors import LocalFileError
 from resumable.transfer.naming import beside
+from resumable.transfer.scarcity import with_room
 
 # A name that no file of the user's has: what a killed run left under it is removed.
 _NEW = ".resumable-new"
@@ -56,7 +57,7 @@ def kept_folder(path: str) -> Iterator[str]:
     if not name or not getattr(os, "O_PATH", 0):
         yield path
         return
-    descriptor = os.open(folder or ".", _PATH_ONLY)
+    descriptor = _open(folder or ".", _PATH_ONLY)
     try:
         anchor = f"{_DESCRIPTORS}/{descriptor}"
         yield f"{anchor}/{name}" if _leads_to(anchor, descriptor) else path
@@ -115,7 +116,7 @@ def read_bounded(path: str, limit: int) -> bytes | None:
     """
     try:
         flags = os.O_RDONLY | _NO_BLOCK | _NO_FOLLOW | _BINARY
-        descriptor = os.open(path, flags)
+        descriptor = _open(path, flags)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -230,10 +231,10 @@ def _replace(path: str, data: bytes) -> str:
 def _create_exclusively(path: str, begins: bytes) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _BINARY
     with suppress(FileExistsError):
-        return os.open(path, flags, 0o600)
+        return _open(path, flags)
     # Left by a run that was killed while it wrote; this one holds the lock.
     _remove_leftover(path, begins)
-    return os.open(path, flags, 0o600)
+    return _open(path, flags)
 
 
 def _remove_leftover(path: str, begins: bytes) -> None:
@@ -249,6 +250,11 @@ def _remove_leftover(path: str, begins: bytes) -> None:
             advice="Move it away, or give another checkpoint_path=",
         )
     os.unlink(path)
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file, or make one that is readable by its owner only; raises as os.open does."""
+    return with_room(lambda: os.open(path, flags, 0o600))
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -270,7 +276,7 @@ def _sync_folder(path: str) -> str:
     if os.name != "posix":  # Windows does not open folders; its rename is journalled
         return ""
     try:
-        descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+        descriptor = _open(os.path.dirname(path) or ".", os.O_RDONLY)
     except OSError as error:
         return _why_unsyncable(error)
     try:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,7 @@ from resumable.core.checkpoint import Checkpoint, PartRecord
 from resumable.core.plan import Plan
 from resumable.errors import LocalFileError
 from resumable.transfer.checkpoints import CheckpointFile
+from resumable.transfer.scarcity import is_scarce
 
 _log = logging.getLogger("resumable")
 
@@ -32,9 +34,16 @@ class Ledger:
     Args:
         begun: The checkpoint to start from.
         file: Where to keep it, or None.
+        make_room: Called when there is no descriptor to write it by: fewer are to be used.
     """
 
-    def __init__(self, begun: Checkpoint, file: CheckpointFile | None) -> None:
+    def __init__(
+        self,
+        begun: Checkpoint,
+        file: CheckpointFile | None,
+        make_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._make_room = make_room
         self._begun = begun
         self._file = file
         self.saved = len(begun.parts)  # how many parts the file holds
@@ -97,7 +106,11 @@ class Ledger:
             self._unwritten = True
 
     def flush(self) -> None:
-        """Write what is not written yet, now. What cannot be written is never tried again."""
+        """Write what is not written yet, now.
+
+        What cannot be written is never tried again, unless it was for want of a descriptor: they
+        come free as workers end.
+        """
         if self._file is None:
             return
         with self._writing:  # one at a time, or an older state could replace a newer one
@@ -111,6 +124,10 @@ class Ledger:
             try:
                 self._file.save(replace(self._begun, parts=parts))
             except LocalFileError as error:
+                if is_scarce(error) and not self._closing:
+                    self._unwritten = True
+                    self._make_room()
+                    return
                 self._broken = True
                 _log.warning(
                     "upload %s continues without its checkpoint, which cannot be written any more: "

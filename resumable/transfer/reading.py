@@ -12,6 +12,7 @@ from typing import NoReturn
 from resumable.core.plan import Part
 from resumable.errors import LocalFileError, SourceChangedError
 from resumable.oss.messages import StoredBlock
+from resumable.transfer.scarcity import with_room
 
 # hashlib and the CRC library let go of the GIL for blocks of this size. Smaller ones cost more
 # calls, larger ones fall out of the processor's cache.
@@ -54,7 +55,7 @@ class OpenFile:
 
     def __init__(self, path: str, at: str) -> None:
         self.path = path
-        self._descriptor = os.open(at, _FLAGS)
+        self._descriptor = with_room(lambda: os.open(at, _FLAGS))
         self._lock = threading.Lock()
         self._users = 1
 

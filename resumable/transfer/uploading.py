@@ -236,7 +236,7 @@ class Upload:
             self._finisher.abandon(made.upload_id)
 
     def _transfer(self, begun: Checkpoint, work: WorkList) -> VerifiedObject:
-        ledger = Ledger(begun, self._file)
+        ledger = Ledger(begun, self._file, self._run.throttle.give_way)
         try:
             with self._done_all_the_same(), ledger:
                 sender = PartSender(self._run, self._source, self._key, ledger, self._headers)

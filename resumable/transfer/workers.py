@@ -1,6 +1,5 @@
 """Bounded workers: tasks handed out one by one, one first error, an end within a second."""
 
-import errno
 import logging
 import threading
 import time
@@ -11,7 +10,9 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from resumable.errors import LocalFileError, ResumableError, SlowDownError, TransferCancelledError
+from resumable.oss.adapter import close_idle_connections
 from resumable.oss.cancellation import Cancellation
+from resumable.transfer.scarcity import is_scarce
 
 _log = logging.getLogger("resumable")
 _T = TypeVar("_T")
@@ -21,8 +22,6 @@ _TICK = 0.1
 _GRACE = 0.6
 _PAUSE_BETWEEN_CUTS = 1.0
 _TASKS_PER_RAISE = 10
-# What a worker that needs one fails with when there is none left: others may do its work.
-_SCARCE = (errno.EMFILE, errno.ENFILE)
 # The last worker waits for descriptors that come free, this long and with these pauses.
 _SCARCITY_PATIENCE = 5.0
 _SCARCITY_PAUSE = 0.1
@@ -37,6 +36,7 @@ class Throttle:
         self._active = 0
         self._successes = 0
         self._last_cut = float("-inf")
+        self._gave_way = False
         self._changed = threading.Condition()
 
     @property
@@ -51,6 +51,17 @@ class Throttle:
             if isinstance(error, SlowDownError) and now - self._last_cut >= _PAUSE_BETWEEN_CUTS:
                 self._limit = max(1, self._limit // 2)
                 self._last_cut, self._successes = now, 0
+
+    def give_way(self) -> None:
+        """One worker fewer from now on, for want of descriptors; said once."""
+        with self._changed:
+            if self._active > self._limit:  # those that are to end have not ended yet
+                return
+            fewer = max(1, min(self._limit, self._active) - 1)
+            if fewer < self._limit and not self._gave_way:
+                _log.warning("there are no more descriptors: fewer than %d workers", self._limit)
+                self._gave_way = True
+            self._most = self._limit = min(self._limit, fewer)
 
     def enter(self, stopped: Callable[[], bool]) -> None:
         """Wait for a place."""
@@ -143,7 +154,8 @@ class Workers(Generic[_T]):
             try:
                 thread.start()
             except RuntimeError as error:  # too many, or the interpreter is about to exit
-                _log.warning("%d threads instead of %d: %s", begun, len(threads), error)
+                level = logging.WARNING if len(threads) > 1 else logging.INFO
+                _log.log(level, "%d threads instead of %d: %s", begun, len(threads), error)
                 with self._done:
                     self._running -= len(threads) - begun
                     self._staying -= len(threads) - begun
@@ -210,10 +222,13 @@ class Workers(Generic[_T]):
             try:
                 do(task)
             except LocalFileError as error:
-                if error.errno not in _SCARCE:
+                if not is_scarce(error):
                     raise
+                if close_idle_connections():
+                    continue
                 if self._leave_to_others(task):
-                    _log.warning("one worker fewer: %s", error)
+                    self._throttle.give_way()
+                    _log.info("one worker fewer: %s", error)
                     return False
                 if time.monotonic() >= deadline:
                     raise

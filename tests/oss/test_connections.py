@@ -269,8 +269,11 @@ def test_abort_that_comes_late_leaves_the_connection_to_others(serve: Serve) -> 
         assert theirs.recv(1) == b"x"
 
 
-def test_lack_of_descriptors_is_reported_as_one_of_this_machine(server: LocalServer) -> None:
-    shown = run(WITHOUT_A_DESCRIPTOR, server.endpoint)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_lack_of_descriptors_is_reported_as_one_of_this_machine(
+    server: LocalServer, host: str
+) -> None:
+    shown = run(WITHOUT_A_DESCRIPTOR, server.endpoint.replace("127.0.0.1", host))
     assert shown == "False Let the process have more open files (ulimit -n)\n"
     assert len(server.log) == 0
 

@@ -1,5 +1,7 @@
 """The retry policy: what is tried again, how often, and how long it waits in between."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from resumable import errors
 from resumable.errors import (
     ConnectionFailedError,
+    LocalFileError,
     ResumableError,
     ServerError,
     SlowDownError,
@@ -275,6 +278,22 @@ def test_first_error_is_the_last_one_where_nothing_more_can_be_loaded(
         calls.run(RetryPolicy())
     assert raised.value is first
     assert calls.made == 1
+
+
+def test_want_of_an_open_file_for_the_retries_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoFileLeft:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "tenacity":
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.delitem(sys.modules, "tenacity", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoFileLeft(), *sys.meta_path])
+    calls = failing(1)
+    first = calls.failures[0]
+    with pytest.raises(LocalFileError) as raised:
+        calls.run(RetryPolicy())
+    assert raised.value.errno == errno.EMFILE
+    assert raised.value.__cause__ is first
 
 
 @pytest.mark.parametrize("change", [{"attempts": 1}, {"base": 9.0}, {"give_up_after": 1.0}])

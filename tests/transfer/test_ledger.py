@@ -1,13 +1,16 @@
 """The ledger by itself: what becomes of news that the writing thread has not been told of."""
 
+import errno
 import logging
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from resumable import TransferCancelledError
+from resumable import LocalFileError, TransferCancelledError
 from resumable.core.checkpoint import Checkpoint, Destination, PartRecord
 from resumable.core.reconcile import NO_HEADERS
 from resumable.transfer.checkpoints import CheckpointFile
@@ -59,6 +62,58 @@ def test_state_that_cannot_be_written_costs_one_warning(
         ledger.keep_only({2})
         ledger.flush()
         ledger.keep_only(set())
+    assert [record.message.count("upload U ") for record in caplog.records] == [1]
+
+
+class Scarce(CheckpointFile):
+    """A checkpoint for whose first writes there is no descriptor."""
+
+    def __init__(self, path: str, failures: int) -> None:
+        super().__init__(path)
+        self.failures = failures
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        self.failures -= 1
+        if self.failures >= 0:
+            error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            raise LocalFileError.of(error, "writing", self.path)
+        super().save(checkpoint)
+
+
+def test_state_for_which_there_is_no_descriptor_is_written_once_workers_gave_way(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, asked, written = make_file(folder, 2 * PART), list[int](), threading.Event()
+    scarce = Scarce(str(checkpoint_path(file)), failures=3)
+
+    def make_room() -> None:
+        asked.append(scarce.failures)
+
+    class Noting(Ledger):
+        def flush(self) -> None:
+            super().flush()
+            if checkpoint_path(file).exists():
+                written.set()
+
+    warnings, ledger = caplog.at_level(logging.WARNING), Noting(begun(file), scarce, make_room)
+    with warnings, ledger:
+        ledger.record(PartRecord(number=1, size=PART, etag="F", crc64=7))
+        assert written.wait(20)  # by the thread that writes, while the transfer goes on
+        assert ledger.saved == 2
+    assert asked == [2, 1, 0]
+    assert caplog.text == ""
+    assert recorded(file) == [1, 2]
+
+
+def test_state_for_which_no_descriptor_comes_free_costs_one_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = make_file(folder, 2 * PART)
+    scarce = Scarce(str(checkpoint_path(file)), failures=1000)
+    with caplog.at_level(logging.WARNING, "resumable"), Ledger(begun(file), scarce) as ledger:
+        ledger.keep_only({2})
+        ledger.flush()
+        ledger.flush()
     assert [record.message.count("upload U ") for record in caplog.records] == [1]
 
 

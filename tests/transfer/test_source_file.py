@@ -13,6 +13,7 @@ from resumable import (
     upload_file,
 )
 from resumable.core.plan import MAX_OBJECT_SIZE
+from resumable.transfer import reading
 from resumable.transfer.source import SourceFile
 from tests.support import make_file
 
@@ -43,6 +44,27 @@ def test_file_that_is_written_to_all_the_time_is_taken_as_it_was_last_seen(
         os.utime(file, ns=(0, seen[-1] + 1))
         with pytest.raises(SourceChangedError, match="mtime"):
             source.must_be_read_again()
+
+
+def test_thread_that_outlives_the_transfer_reads_no_other_file(folder: Path) -> None:
+    file = make_file(folder, 100)
+    other = make_file(folder, 100, seed=2, name="other")
+    with SourceFile(str(file)) as source:
+        one = source.reader()
+        reader = one.__enter__()
+    with other.open("rb"):  # gets the lowest descriptor that is free
+        assert bytes(reader.read(0, 100)) == file.read_bytes()
+    one.__exit__(None, None, None)
+    with pytest.raises(LocalFileError), source.reader():
+        pass
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_where_the_system_reads_only_from_where_it_stands(
+    bucket: Bucket, folder: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr(reading, "_READS_ANYWHERE", False)
+    upload(bucket, make_file(folder, SIZE), thread_num=threads)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/version"), reason="there is no /proc")

@@ -166,6 +166,26 @@ def test_with_too_few_descriptors_fewer_workers_do_all_tasks(number: int, enough
     assert sorted(done) == list(range(100))
 
 
+def test_throttle_gives_way_one_by_one_and_for_good() -> None:
+    throttle = Throttle(4)
+    for _ in range(3):
+        throttle.enter(lambda: False)
+    throttle.give_way()
+    assert throttle.limit == 2
+    throttle.give_way()  # a third one is still at it
+    assert throttle.limit == 2
+    throttle.leave(succeeded=True)
+    throttle.give_way()
+    throttle.give_way()
+    assert throttle.limit == 1
+    throttle.leave(succeeded=True)
+    throttle.leave(succeeded=True)
+    for _ in range(100):
+        throttle.enter(lambda: False)
+        throttle.leave(succeeded=True)
+    assert throttle.limit == 1
+
+
 def test_the_last_worker_waits_for_a_descriptor() -> None:
     workers: Workers[int] = Workers(1, Cancellation(), Throttle(1))
     tries: list[int] = []

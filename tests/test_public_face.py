@@ -82,7 +82,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(resumable, "import_module")
 
 
-TRANSPORT = "resumable.oss.transport requests urllib3 ssl http.client"
+TRANSPORT = "resumable.oss.transport requests urllib3 ssl http.client alibabacloud_credentials"
 LOADED: dict[str, tuple[str, str]] = {
     "the import": ("import resumable", f"{TRANSPORT} pydantic tenacity filelock dataclasses"),
     "an error": ("from resumable import LocalFileError", f"{TRANSPORT} pydantic tenacity filelock"),
@@ -90,7 +90,10 @@ LOADED: dict[str, tuple[str, str]] = {
         "from resumable.cli.app import app; app(['--help'], standalone_mode=False)",
         f"{TRANSPORT} pydantic tenacity filelock sqlite3",
     ),
-    "a transfer": ("from resumable import Bucket, upload_file", "tenacity pydantic click"),
+    "a transfer": (
+        "from resumable import Bucket, upload_file",
+        "tenacity pydantic click alibabacloud_credentials",
+    ),
 }
 
 

@@ -175,7 +175,7 @@ def profiles(wanted: str | None = None) -> Iterator[Profile]:
 
 def is_ecs_instance() -> bool:
     """Whether this machine says that it is an ECS instance of Alibaba Cloud."""
-    told = _read(_PRODUCT_NAME)
+    told = _read(_PRODUCT_NAME, is_private=False)
     return isinstance(told, bytes) and told.startswith(b"Alibaba Cloud ECS")
 
 
@@ -225,7 +225,7 @@ class _Format:
             return True, "is not UTF-8 text"
 
 
-def _read(path: str) -> bytes | str | None:
+def _read(path: str, *, is_private: bool = True) -> bytes | str | None:
     """The content of a file, or what is wrong with it, or None if it is not there."""
     try:
         descriptor = os.open(path, _FLAGS)
@@ -243,7 +243,7 @@ def _read(path: str) -> bytes | str | None:
         return f"cannot be read: {error.strerror or error}"
     finally:
         os.close(descriptor)
-    if os.name == "posix" and found.st_mode & _OTHERS:
+    if is_private and os.name == "posix" and found.st_mode & _OTHERS:
         _log.warning("%r is open to other users of this machine: chmod 600 it", path)
     return content if len(content) <= _MAX_SIZE else "is larger than any configuration file"
 

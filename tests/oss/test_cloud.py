@@ -328,14 +328,19 @@ def test_variables_of_alibaba_cloud_are_read(home: Home, monkeypatch: pytest.Mon
 
 
 def test_machine_that_is_no_instance_asks_no_metadata_service(
-    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     product = tmp_path / "product_name"
     monkeypatch.setattr(configfiles, "_PRODUCT_NAME", str(product))
     with pytest.raises(CredentialsError, match="no access key"):
         settle(Wishes(SOMEWHERE))
     product.write_text("Alibaba Cloud ECS\n")
+    product.chmod(0o444)
     settle(Wishes(SOMEWHERE))
+    assert caplog.text == ""  # everybody may read it
     monkeypatch.setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
     with pytest.raises(CredentialsError, match="no access key"):
         settle(Wishes(SOMEWHERE))

@@ -120,7 +120,7 @@ OS_NAMES: Mapping[str, frozenset[str]] = {
     "oss": words("environ"),
     "oss.bucket": words("PathLike environ"),
     "oss.settings": words("PathLike environ fsdecode"),
-    "oss.authorities": words("path"),
+    "oss.authorities": words("getcwd path"),
     "oss.transport": words("getpid"),
     "oss.watchdog": words("register_at_fork"),
     # The configuration files of other programs are read, and nothing else is done to them.

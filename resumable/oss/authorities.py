@@ -50,7 +50,10 @@ def _trusting(path: str) -> ssl.SSLContext:
     # Not the default context, which heeds SSLKEYLOGFILE, and has other rules in each Python.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})
+    if os.path.isdir(path):  # read as certificates are verified, from whatever working folder
+        context.load_verify_locations(capath=os.path.join(os.getcwd(), path))
+    else:
+        context.load_verify_locations(cafile=path)
     # A name stands among the alternative ones of a certificate, as RFC 9110 has it.
     context.hostname_checks_common_name = False
     return context

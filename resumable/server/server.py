@@ -67,9 +67,11 @@ class LocalServer:
         if max_connections < 1:
             raise ValueError(f"max_connections must be 1 or more, not {max_connections}")
         self.faults = Faults() if faults is None else faults
-        self.log = ExchangeLog(log_limit, access_log)
+        # The working folder may change while the server runs.
+        file = None if access_log is None else Path(access_log).absolute()
+        self.log = ExchangeLog(log_limit, file)
         self.read_timeout = read_timeout
-        self._root = Path(root)
+        self._root = Path(root).absolute()
         self._host = host
         self._port = port
         names = tuple(name.lower().strip(".") for name in domains)

@@ -24,6 +24,7 @@ from resumable.core.checkpoint import (
 from resumable.errors import CheckpointError, LocalFileError, TransferLockedError
 from resumable.transfer.files import (
     clear_leftover,
+    folder_identity,
     kept_folder,
     links_of,
     read_bounded,
@@ -71,6 +72,8 @@ class CheckpointFile:
         # The same while the folder is kept open.
         self._at, self._lock_at = self.path, self.lock_path
         self._is_unsynced = False
+        # Where the folder cannot be kept open: which one it was.
+        self._folder: tuple[int, int] | None = None
 
     @contextmanager
     def locked(self, to: str = "") -> Iterator[None]:
@@ -104,6 +107,7 @@ class CheckpointFile:
             except OSError as error:
                 raise self._not_lockable(error.strerror or str(error)) from None
             self._lock_at = beside(self._at, _LOCK_SUFFIX, _ROOM)
+            self._folder = folder_identity(self.path) if self._at == self.path else None
             try:
                 yield
             except LocalFileError as error:
@@ -111,6 +115,7 @@ class CheckpointFile:
                 raise
             finally:
                 self._at, self._lock_at = self.path, self.lock_path
+                self._folder = None
 
     @contextmanager
     def _held_lock(self) -> Iterator[None]:
@@ -211,6 +216,7 @@ class CheckpointFile:
             LocalFileError: it cannot be written.
         """
         try:
+            self._make_sure_of_folder()
             unsynced = write_durably(self._at, encode(checkpoint))
         except LocalFileError as error:
             self._name_as_given(error)
@@ -227,10 +233,19 @@ class CheckpointFile:
     def delete(self) -> None:
         """Remove the checkpoint. That it cannot be removed is told in the log: it does no harm."""
         try:
+            self._make_sure_of_folder()
             remove(self._at)
         except LocalFileError as error:
             self._name_as_given(error)
             _log.warning("the checkpoint is left behind: %s", error)
+
+    def _make_sure_of_folder(self) -> None:
+        if self._folder is None:
+            return
+        if (now := folder_identity(self.path)) not in (None, self._folder):
+            raise LocalFileError(
+                f"another folder has taken the place of that of {self.path!r} ({now})"
+            )
 
     def _acquire(self, lock: FileLock) -> None:
         # If it is not there after all, its holder has ended since the last try; but only once.
@@ -279,7 +294,7 @@ class CheckpointFile:
     def _unreadable(self, error: LocalFileError) -> CheckpointError:
         return CheckpointError(
             f"the checkpoint cannot be read: {error}",
-            advice="Remove it, or give another checkpoint_path=",
+            advice="Make it readable, or give another checkpoint_path=",
         )
 
     def _not_lockable(self, why: str) -> CheckpointError:

@@ -73,6 +73,15 @@ def _leads_to(anchor: str, descriptor: int) -> bool:
         return False
 
 
+def folder_identity(path: str) -> tuple[int, int] | None:
+    """What tells the folder of a path from another that takes its name; None if nothing does."""
+    try:
+        found = os.stat(os.path.dirname(path) or ".")
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def links_of(descriptor: int) -> int:
     """How many names an open file has; OSError as of os.fstat."""
     return os.fstat(descriptor).st_nlink

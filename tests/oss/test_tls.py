@@ -163,8 +163,13 @@ def test_authorities_of_the_environment_that_are_not_there_name_the_variable(
     bucket_at("http://127.0.0.1:1").close()  # nobody is to be trusted without TLS
 
 
+@pytest.mark.parametrize("is_relative", [False, True])
 def test_folder_of_authorities_is_trusted(
-    serve: Serve, tls: ssl.SSLContext, tmp_path: Path
+    serve: Serve,
+    tls: ssl.SSLContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_relative: bool,
 ) -> None:
     name = subprocess.run(
         ["openssl", "x509", "-hash", "-noout", "-in", TRUSTED],
@@ -174,7 +179,9 @@ def test_folder_of_authorities_is_trusted(
     ).stdout.strip()
     (tmp_path / f"{name}.0").write_bytes(Path(TRUSTED).read_bytes())
     server = serve(answering(acknowledgement(b"x")), tls)
-    with bucket_at(server.endpoint, str(tmp_path)) as bucket:
+    monkeypatch.chdir(tmp_path.parent)
+    with bucket_at(server.endpoint, tmp_path.name if is_relative else str(tmp_path)) as bucket:
+        monkeypatch.chdir("/")
         bucket.put_object("k", b"x")
     assert len(server.requests) == 1
 

@@ -33,9 +33,9 @@ _ADVICE = "Correct what is set there, or set OSS_ACCESS_KEY_ID and OSS_ACCESS_KE
 ECS_ROLE = "EcsRamRoleCredentialsProvider"
 ASSUMED_ROLE = "RamRoleArnCredentialsProvider"
 OIDC_ROLE = "OIDCRoleArnCredentialsProvider"
-_SERVICE = "URLCredentialsProvider"
+SERVICE = "URLCredentialsProvider"
 # Those that ask an https server, and take a proxy to do so.
-_PROXIED = frozenset({ASSUMED_ROLE, OIDC_ROLE, _SERVICE})
+_PROXIED = frozenset({ASSUMED_ROLE, OIDC_ROLE, SERVICE})
 
 # What tells of a failure, in texts that also hold tokens, signatures and whole answers.
 _STATUS = re.compile(r"(?:http_?code|status code)\W{1,3}([1-5][0-9]{2})\b", re.IGNORECASE)
@@ -68,9 +68,12 @@ class ProviderSpec:
     source: "ProviderSpec | None" = None
 
     @property
-    def asks_metadata(self) -> bool:
-        """Whether the metadata service of the instance is asked."""
-        return self.kind == ECS_ROLE or (self.source is not None and self.source.asks_metadata)
+    def is_plain(self) -> bool:
+        """Whether a key comes in plain text: from the metadata service of the instance, say."""
+        if self.source is not None and self.source.is_plain:
+            return True
+        uri = self.options.get("uri")
+        return self.kind == ECS_ROLE or (isinstance(uri, str) and not uri.startswith("https:"))
 
 
 class CloudProvider:
@@ -91,7 +94,7 @@ class CloudProvider:
         self._name = name
         self._proxy = proxy
         self._gave_one = False
-        if spec.asks_metadata:
+        if spec.is_plain:
             _check_route(name)
         failure = self._checked()
         if failure is not None:
@@ -186,9 +189,7 @@ def service(proxy: Proxy | None) -> CloudProvider | None:
     if not os.environ.get(CREDENTIALS_URI):
         return None
     name = f"the service that {CREDENTIALS_URI} names"
-    if not os.environ[CREDENTIALS_URI].startswith("https:"):
-        _check_route(name)
-    return CloudProvider(ProviderSpec(_SERVICE, {"uri": os.environ[CREDENTIALS_URI]}), name, proxy)
+    return CloudProvider(ProviderSpec(SERVICE, {"uri": os.environ[CREDENTIALS_URI]}), name, proxy)
 
 
 def _check_route(name: str) -> None:

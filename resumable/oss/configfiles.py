@@ -42,7 +42,7 @@ _OTHER_MODES = {
 _READ = (
     "name mode access_key_id access_key_secret sts_token region_id ram_role_arn ram_role_name "
     "ram_session_name role_session_name oidc_provider_arn oidc_token_file external_id policy "
-    "sts_region"
+    "sts_region credentials_uri"
 ).split()
 _READ_NUMBERS = ("expired_seconds", "enable_vpc")
 # How the SDKs call the modes, and the token.

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-from resumable.oss.cloud import ASSUMED_ROLE, OIDC_ROLE, ProviderSpec, ecs_role
+from resumable.oss.cloud import ASSUMED_ROLE, OIDC_ROLE, SERVICE, ProviderSpec, ecs_role
 
 # What the values of the profile are called from which another one takes its key, in front.
 SOURCE = "source."
+_SHORTEST = 900  # seconds that STS gives a key for, at least
 
 Values = Mapping[str, str]
 
@@ -85,6 +86,12 @@ def _chained(values: Values) -> ProviderSpec | str:
     return _assumed(values, _key(inner) if mode in ("", "ak", "ststoken") else spec_of(mode, inner))
 
 
+def _service(values: Values) -> ProviderSpec | str:
+    if not values.get("credentialsuri"):
+        return "names no credentials_uri"
+    return ProviderSpec(SERVICE, {"uri": values["credentialsuri"]})
+
+
 def _of_sts(values: Values) -> dict[str, str | int | bool | None]:
     vpc = values.get("enablevpc")
     return {
@@ -98,6 +105,8 @@ def _seconds(values: Values) -> dict[str, int] | str:
     text = values.get("expiredseconds", "0")
     if not (text.isdecimal() and len(text) < 10):
         return "has an expired_seconds that is no number"
+    if 0 < int(text) < _SHORTEST:
+        return f"has an expired_seconds of less than {_SHORTEST}"
     return {"duration_seconds": int(text)} if int(text) else {}
 
 
@@ -110,6 +119,7 @@ _MODES: Mapping[str, Callable[[Values], ProviderSpec | str]] = {
     "ramrolearn": lambda values: _assumed(values, _key(values)),
     "ramrolearnwithecs": lambda values: _assumed(values, _instance(values)),
     "chainableramrolearn": _chained,
+    "credentialsuri": _service,
     "oidc": _by_oidc,
     "oidcrolearn": _by_oidc,
 }

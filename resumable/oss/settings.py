@@ -241,7 +241,7 @@ def _keys(wishes: Wishes, files: _Files) -> AccessKeys:
             return AccessKeys(role, kept=True)
     first = _source_in(files, proxy) or (None if named else _source_on_this_machine(proxy))
     if first is None:
-        raise _no_key()
+        raise _no_key(named)
     if isinstance(first, CloudProvider):
         return AccessKeys(first, kept=True)
     return AccessKeys(lambda: _read_again(named, proxy), kept=True, first=first)
@@ -263,11 +263,16 @@ def _read_again(profile: str | None, proxy: Proxy | None) -> Credentials:
     """The key that the files hold by now."""
     found = _source_in(_Files(profile), proxy)
     if found is None:
-        raise _no_key()
+        raise _no_key(profile)
     return found() if isinstance(found, CloudProvider) else found
 
 
-def _no_key() -> CredentialsError:
+def _no_key(profile: str | None) -> CredentialsError:
+    if profile is not None:
+        return CredentialsError(
+            f"the profile {profile!r} holds no access key, and names no way to one",
+            advice="Complete it, or leave profile= out for what the environment says",
+        )
     return CredentialsError(
         f"no access key: {ACCESS_KEY_ID} and {ACCESS_KEY_SECRET} not set, and no key in "
         "~/.ossutilconfig, ~/.aliyun/config.json or ~/.alibabacloud/credentials.ini",

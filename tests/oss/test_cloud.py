@@ -64,6 +64,11 @@ PROFILES = {
             "ram_role_arn": ROLE,
         },
         {
+            "name": "service",
+            "mode": "CredentialsURI",
+            "credentials_uri": "http://100.100.100.200:80/credentials",
+        },
+        {
             "name": "token",
             "mode": "OIDC",
             "ram_role_arn": ROLE,
@@ -160,6 +165,9 @@ SOURCES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
         {"cli": PROFILES, "profile": "assumed"},
         {"OSS_ACCESS_KEY_ID": "id", "OSS_ACCESS_KEY_SECRET": "secret"},
         f"AssumeRole {ROLE} long",
+    ),
+    "service by a profile": (
+        {"cli": PROFILES, "profile": "service"}, {}, "service"
     ),
     "chained role": (
         {"cli": PROFILES, "profile": "chained"}, {}, f"AssumeRole {ROLE} STS.1"
@@ -360,6 +368,50 @@ def test_profile_that_is_in_no_file_is_an_error(home: Home) -> None:
     home.aliyun(PROFILES)
     with pytest.raises(CredentialsError, match="'nobody'"):
         Bucket("examplebucket", endpoint=SOMEWHERE, profile="nobody")
+
+
+INCOMPLETE: dict[str, tuple[dict[str, Any], str]] = {
+    "no key": ({"mode": "AK"}, "profile 'work' holds no access key"),
+    "no key for the role": ({"mode": "RamRoleArn", "ram_role_arn": ROLE}, "no access key to"),
+    "no role": (
+        {"mode": "RamRoleArn", "access_key_id": "id", "access_key_secret": "s"}, "no role"
+    ),
+    "too short": (
+        {
+            "mode": "RamRoleArn", "ram_role_arn": ROLE, "expired_seconds": 10,
+            "access_key_id": "id", "access_key_secret": "s",
+        },
+        "less than 900",
+    ),
+    "chained to none": ({"mode": "ChainableRamRoleArn", "ram_role_arn": ROLE}, "not there"),
+    "chained to itself": (
+        {"mode": "ChainableRamRoleArn", "ram_role_arn": ROLE, "source_profile": "work"},
+        "not there",
+    ),
+    "chained to one without a key": (
+        {"mode": "ChainableRamRoleArn", "ram_role_arn": ROLE, "source_profile": "other"},
+        "no access key to assume",
+    ),
+    "chained to single sign-on": (
+        {"mode": "ChainableRamRoleArn", "ram_role_arn": ROLE, "source_profile": "sso"},
+        "gives none",
+    ),
+    "no service": ({"mode": "CredentialsURI"}, "credentials_uri"),
+    "no OIDC": ({"mode": "OIDC"}, "role_arn"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "told"), INCOMPLETE.values(), ids=INCOMPLETE)
+def test_profile_that_is_incomplete_is_an_error_that_says_what_is_missing(
+    home: Home, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], told: str
+) -> None:
+    """The key in the environment is another identity's: it is not taken for the profile's."""
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "other")
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "other")
+    others = [{"name": "other", "mode": "AK"}, {"name": "sso", "mode": "CloudSSO"}]
+    home.aliyun({"current": "other", "profiles": [{"name": "work", **values}, *others]})
+    with pytest.raises(CredentialsError, match=told):
+        settle(Wishes(SOMEWHERE, profile="work"))
 
 
 def test_profile_gives_endpoint_and_region_before_the_environment(

@@ -26,6 +26,7 @@ _PHRASES = {
     ", or give credentials= to Bucket": "",
     "make the same call again": "run the same command again",
     "abort_checkpoint": "`resumable abort FILE`",
+    "abort_upload": "`resumable abort oss://BUCKET/KEY --upload-id ID`",
 }
 _OPTION = re.compile(r"\b([a-z][a-z0-9_]*)=(?:True\b|('[^']*'|\"[^\"]*\"))?")
 

@@ -93,7 +93,8 @@ def _of_upload(remains: Remains) -> str:
         case UploadFate.GONE:
             return f"Upload {remains.upload_id} was gone already"
         case UploadFate.LEFT:
-            return f"Upload {remains.upload_id} could not be aborted; its parts are billed"
+            left = f"Upload {remains.upload_id} could not be aborted; its parts are billed"
+            return f"{left} until it is aborted with abort_upload"
         case UploadFate.OPEN:
             return _of_open_upload(remains)
 

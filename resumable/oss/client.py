@@ -42,11 +42,14 @@ class Controls:
         cancellation: Ends the calls.
         noticed: Told of each failure that is going to be tried again.
         policy: For how long the calls are tried. Default: that of the bucket.
+        keeps_key: Whether the access key that was used last is to do, as long as it is not
+            refused: for tidying up after a provider that failed.
     """
 
     cancellation: Cancellation = field(default_factory=Cancellation)
     noticed: Callable[[ResumableError], None] = _nothing
     policy: RetryPolicy | None = None
+    keeps_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class Client:
 
         def once() -> _T:
             nonlocal tries, what
-            key = KeyOfACall(self._keys)
+            key = KeyOfACall(self._keys, keeps_last=controls.keeps_key)
             while True:
                 tries += 1
                 controls.cancellation.check()

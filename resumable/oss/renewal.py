@@ -105,6 +105,13 @@ class AccessKeys:
         finally:
             self._asking.release()
 
+    def last(self, now: float) -> Credentials:
+        """The credentials that were used last, unless they have ended; raises as `current` does."""
+        held = self._held
+        if held is not None and (held.ends is None or held.is_good(now)):
+            return held.credentials
+        return self.current(now)
+
     def renewed(self, refused: Credentials, now: float) -> Credentials | None:
         """Other credentials than those that were refused; None if there are none.
 
@@ -160,10 +167,16 @@ class AccessKeys:
 
 
 class KeyOfACall:
-    """The access key that one call signs with, and another after it was refused."""
+    """The access key that one call signs with, and another after it was refused.
 
-    def __init__(self, keys: AccessKeys) -> None:
+    Args:
+        keys: Where it comes from.
+        keeps_last: Whether the one that was used last is to do.
+    """
+
+    def __init__(self, keys: AccessKeys, *, keeps_last: bool = False) -> None:
         self._keys = keys
+        self._keeps_last = keeps_last
         self._refused: list[Credentials] = []
         self._used: Credentials | None = None
 
@@ -175,7 +188,7 @@ class KeyOfACall:
             ResumableError: the provider raised it.
         """
         if self._used is None:
-            self._used = self._keys.current(now)
+            self._used = self._keys.last(now) if self._keeps_last else self._keys.current(now)
         return self._used
 
     def is_renewed(self, error: ServerError, now: float) -> bool:

@@ -142,7 +142,8 @@ def abandon(
         timer.start()
     fate, why = UploadFate.LEFT, "the abort was interrupted"
     try:
-        _abort(bucket.under(Controls(cancellation)), key, upload_id, headers)
+        controls = Controls(cancellation, keeps_key=True)
+        _abort(bucket.under(controls), key, upload_id, headers)
         fate = UploadFate.ABORTED
     except NoSuchUploadError:
         fate = UploadFate.GONE

@@ -80,7 +80,20 @@ def no_notes_from_before() -> None:
 
 @pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("times", [0, 1, 2, 4], ids=["first", "initiated", "a-part", "parts"])
-def test_provider_that_raises_it_leaves_an_upload_that_is_named(
+def test_provider_that_raises_it_leaves_nothing(
+    server: LocalServer, bucket: Bucket, folder: Path, error: BaseException, times: int
+) -> None:
+    """The upload is aborted with the access key that was good a moment ago."""
+    file = make_file(folder, SIZE)
+    with bucket_of(server, Provider(error, times)) as failing:
+        notes = ends(lambda: upload(failing, file, enable_checkpoint=False), error)
+    assert open_uploads(bucket) == []
+    assert notes == (["Nothing is kept: the upload was aborted"] if times else [])
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("times", [1, 2, 4], ids=["initiated", "a-part", "parts"])
+def test_provider_that_raises_it_after_a_key_that_is_refused_leaves_an_upload_that_is_named(
     server: LocalServer,
     bucket: Bucket,
     folder: Path,
@@ -89,13 +102,13 @@ def test_provider_that_raises_it_leaves_an_upload_that_is_named(
     times: int,
 ) -> None:
     file = make_file(folder, SIZE)
+    expired = refused(403, "SecurityTokenExpired")
+    server.faults.add(fault("AbortMultipartUpload", expired, times=None))
     with bucket_of(server, Provider(error, times)) as failing:
         notes = ends(lambda: upload(failing, file, enable_checkpoint=False), error)
-    left = open_uploads(bucket)
-    assert len(left) == (1 if times else 0)
-    for upload_id in left:
-        assert any(upload_id in note for note in notes)
-        assert f"upload {upload_id} of oss://examplebucket/{KEY} is left" in caplog.text
+    (upload_id,) = open_uploads(bucket)
+    assert any(upload_id in note and "abort_upload" in note for note in notes)
+    assert f"upload {upload_id} of oss://examplebucket/{KEY} is left" in caplog.text
 
 
 @pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda error: type(error).__name__)

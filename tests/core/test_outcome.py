@@ -62,8 +62,8 @@ ROWS = {
     ),
     "left": (
         OPEN.ended(UploadFate.LEFT), ObjectFate.ABSENT,
-        "Upload U1 could not be aborted; its parts are billed until it is aborted with "
-        "abort_upload",
+        ("Upload U1 could not be aborted; its parts are billed until it is aborted with "
+        "abort_upload"),
     ),
     "made, and verified": (
         RECORDED.counted(5, 5), ObjectFate.VERIFIED, "The object is stored and verified",

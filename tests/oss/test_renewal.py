@@ -119,6 +119,18 @@ def test_renewal_that_fails_in_good_time_is_tried_again_later(
     assert used(keys, NOW + again_after) == "3"
 
 
+def test_key_that_has_ended_is_not_used_after_a_renewal_that_failed() -> None:
+    """Shortly before the end the pause would last beyond it."""
+    provider = Provider(3.0)
+    keys = AccessKeys(provider)
+    used(keys, NOW)
+    provider.failure = OSError("x")
+    assert used(keys, NOW + 2.5) == "1"
+    provider.failure = None
+    assert used(keys, NOW + 2.9) == "1"
+    assert used(keys, NOW + 3.0) == "3"
+
+
 def test_renewal_that_fails_after_the_expiry_is_an_error() -> None:
     provider = Provider(100.0)
     keys = AccessKeys(provider)

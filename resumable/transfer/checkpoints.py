@@ -276,6 +276,8 @@ class CheckpointFile:
             # If somebody took ours away, the one there now is another run's.
             if os.name == "posix" and identify(self._lock_at).inode == self._lock_inode:
                 remove(self._lock_at)
+        except FileNotFoundError:  # with its folder
+            return
         except OSError as error:
             _log.warning("the lock file %r could not be removed: %s", self.lock_path, error)
 

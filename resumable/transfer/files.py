@@ -229,12 +229,24 @@ def _replace(path: str, data: bytes) -> str:
         _write_all(descriptor, data)
         unsynced = _sync(descriptor)
     except OSError:
-        remove(new)
+        _remove_if_possible(new)
         raise
     finally:
         os.close(descriptor)
-    os.replace(new, path)
+    try:
+        os.replace(new, path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        _remove_if_possible(new)
+        raise
     return unsynced
+
+
+def _remove_if_possible(path: str) -> None:
+    """Remove what could not become the next state; why it could not is the error to tell."""
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def _create_exclusively(path: str, begins: bytes) -> int:

@@ -9,13 +9,23 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from resumable import Bucket, CheckpointError, LocalFileError, SourceChangedError
+from resumable import (
+    AccessDeniedError,
+    Bucket,
+    CheckpointError,
+    LocalFileError,
+    SourceChangedError,
+    abort_checkpoint,
+    read_checkpoint,
+    upload_file,
+)
 from resumable.server import LocalServer
 from resumable.transfer import checkpoints, files, reading
 from tests.faults.disk import (
@@ -27,8 +37,9 @@ from tests.faults.disk import (
     run_upload,
     upload_in_child,
 )
-from tests.faults.disk_campaign import ERRORS, PART_SIZE, Stage, Tally, play, play_all
-from tests.support import PART, content, make_file
+from tests.faults.disk_campaign import ERRORS, PART_SIZE, Stage, Tally, open_uploads, play, play_all
+from tests.support import CREDENTIALS, PART, content, make_file
+from tests.transfer.steps import fault, gate
 
 EIO, ENOSPC = errno.EIO, errno.ENOSPC
 KINDS = [kind for kind in ERRORS if kind != "*"]
@@ -271,6 +282,55 @@ def test_disk_that_fills_up_in_the_midst_of_a_run(
     assert run_upload(bucket, "midst", file, FRESH, PART_SIZE).result is not None
     assert content(bucket, "midst") == file.read_bytes()
     assert [path.name for path in small_disk.iterdir()] == [NAME]
+
+
+def test_upload_that_is_killed_after_its_disk_filled_up_can_be_resumed_or_aborted(
+    server: LocalServer, bucket: Bucket, folder: Path, small_disk: Path
+) -> None:
+    file, checkpoint = make_file(folder, 8 * PART), small_disk / "x.cp"
+    command = ("-m", "resumable", "cp", "-j", "1", "--part-size", "100KB")
+    where = ("--checkpoint-path", str(checkpoint), str(file), "oss://examplebucket/k")
+    environment = {
+        "OSS_ACCESS_KEY_ID": CREDENTIALS.access_key_id,
+        "OSS_ACCESS_KEY_SECRET": CREDENTIALS.access_key_secret,
+        "OSS_ENDPOINT": server.endpoint,
+        "OSS_REGION": "cn-hangzhou",
+    }
+    for name, number in (("third", 3), ("sixth", 6)):
+        server.faults.add(fault("UploadPart", gate(name), part_number=number, times=1))
+    with subprocess.Popen(
+        [sys.executable, *command, *where],
+        env=os.environ | environment,
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        server.faults.wait_reached("third")
+        filler = fill(small_disk, 0)
+        server.faults.release("third")
+        server.faults.wait_reached("sixth")
+        child.kill()
+        _, told = child.communicate()
+    server.faults.release("sixth")
+    [upload_id] = open_uploads(bucket, "k")
+    assert told.count("WARNING") == told.count(f"upload {upload_id} continues without") == 1
+    # With the disk still full, it is known which upload that was, and it can be resumed.
+    found = read_checkpoint(file, checkpoint_path=checkpoint)
+    assert found is not None
+    assert found.upload_id == upload_id
+    server.faults.add(fault("UploadPart", {"status": 403, "code": "AccessDenied"}, times=None))
+    with pytest.raises((AccessDeniedError, CheckpointError)):
+        upload_file(
+            bucket, "k", file, part_size=PART, enable_checkpoint=True, checkpoint_path=checkpoint
+        )
+    server.faults.clear()
+    assert open_uploads(bucket, "k") == [upload_id]
+    filler.unlink()
+    aborted = abort_checkpoint(bucket, file, checkpoint_path=checkpoint)
+    assert aborted is not None
+    assert aborted.upload_was_there
+    assert list(small_disk.iterdir()) == []
+    assert open_uploads(bucket, "k") == []
 
 
 def test_disk_that_turns_read_only_between_two_runs(

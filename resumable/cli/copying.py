@@ -19,7 +19,7 @@ import resumable
 from resumable.cli.connecting import Connect, connected
 from resumable.cli.object_options import with_object_options
 from resumable.cli.parameters import ADDRESS, HEADER, PART_SIZE, UPLOAD_ID, distinct_pairs
-from resumable.cli.rendering import complain, printable, size_text
+from resumable.cli.rendering import complain, printable, size_text, unbreakable
 from resumable.cli.wording import in_command_words
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _progress_bar(*, shown: bool) -> Iterator[Callable[[resumable.Progress], Non
         TransferSpeedColumn,
     )
 
-    console = Console(stderr=True)
+    console = Console(file=unbreakable(sys.stderr))
     # A signal may arrive while the bar starts or stops: its own cleanup does not cover that.
     atexit.register(_show_cursor, console)
     columns = (BarColumn(), DownloadColumn(True), TransferSpeedColumn(), TimeRemainingColumn())

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any, TextIO, cast
 
 import click
 
@@ -50,6 +51,34 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def unbreakable(stream: TextIO) -> TextIO:
+    """A stream to which writing never fails: what shows an upload must not end it."""
+    return cast(TextIO, _Unbreakable(stream))
+
+
+class _Unbreakable:
+    """A stream of which nobody minds if what is written to it gets lost: the terminal may go.
+
+    Args:
+        stream: What is written to while it can be.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+        return getattr(self._stream, name)
 
 
 def complain(text: str) -> None:

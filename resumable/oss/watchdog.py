@@ -46,6 +46,14 @@ class Watchdog:
                 self._deadlines.pop(key, None)
 
     def _watch(self) -> None:
+        try:
+            self._watch_on()
+        except BaseException:  # then the next deadline starts another thread
+            with self._lock:
+                self._is_running = False
+            raise
+
+    def _watch_on(self) -> None:
         while True:
             time.sleep(_SECONDS_BETWEEN_CHECKS)
             now = time.monotonic()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO, overload
 
+_log = logging.getLogger("resumable.server")
 _SECRET = frozenset({"authorization", "x-oss-security-token", "security-token"})
 
 
@@ -83,9 +86,21 @@ class ExchangeLog(Sequence[Exchange]):
         """Add an exchange and flush its line."""
         with self._lock:
             self._exchanges.append(exchange)
-            if self._file is not None:
+            if self._file is None:
+                return
+            try:
                 self._file.write(json.dumps(asdict(exchange), ensure_ascii=False) + "\n")
                 self._file.flush()
+            except OSError as error:  # its disk is full: that is no reason to answer nobody
+                _log.warning("the access log %s ends here: %s", self._path, error)
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Close the file; what is still in its buffer cannot be written."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
 
     def clear(self) -> None:
         """Forget the exchanges in memory."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from resumable import Bucket
 from resumable.server import LocalServer
-from tests.support import PART, make_file
+from tests.support import PART, content, make_file
 
 _HIDE, _SHOW = b"\x1b[?25l", b"\x1b[?25h"
 
@@ -69,6 +70,36 @@ def copying(environment: dict[str, str], folder: Path) -> Iterator[Callable[[], 
 def _held(server: LocalServer) -> None:
     rule = {"operation": "UploadPart", "part_number": 6, "times": None, "effect": {"gate": "hold"}}
     server.faults.add(rule)
+
+
+def test_terminal_that_goes_away_does_not_end_the_upload(
+    server: LocalServer, bucket: Bucket, folder: Path, environment: dict[str, str]
+) -> None:
+    """As of a command that ignores SIGHUP, when the connection to its machine is lost."""
+    server.faults.add(
+        {"operation": "UploadPart", "part_number": 6, "times": 1, "effect": {"gate": "hold"}}
+    )
+    file = make_file(folder, 8 * PART)
+    command = [sys.executable, "-m", "resumable", "cp", f"--part-size={PART}", str(file)]
+    terminal, theirs = pty.openpty()
+    ignoring = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh"]
+    with subprocess.Popen(
+        [*ignoring, *command, "oss://examplebucket/k"],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        server.faults.wait_reached("hold")
+        written = b""
+        while _HIDE not in written:
+            written += os.read(terminal, 65536)
+        os.close(terminal)
+        server.faults.release("hold")
+        told, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert b"verified" in told
+    assert content(bucket, "k") == file.read_bytes()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=str)

@@ -62,8 +62,9 @@ class _Stopped(KeyboardInterrupt):
 def app(verbose: bool) -> None:
     """Move large files to Alibaba Cloud OSS so that a crash costs at most the parts in flight.
 
-    The access key comes from OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and OSS_SESSION_TOKEN, or
-    else from ~/.ossutilconfig or ~/.aliyun/config.json.
+    The access key comes from --profile, or else from OSS_ACCESS_KEY_ID, OSS_ACCESS_KEY_SECRET and
+    OSS_SESSION_TOKEN, from ALIBABA_CLOUD_ACCESS_KEY_ID and so on, from a role by OIDC, from the
+    files of ossutil, the Alibaba Cloud CLI and SDKs, or from the RAM role of this ECS instance.
     """
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

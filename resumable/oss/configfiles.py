@@ -161,11 +161,19 @@ def profiles(wanted: str | None = None) -> Iterator[Profile]:
         CredentialsError: a file that is named or there cannot be read or understood, or none has
             the profile that is wanted.
     """
-    seen = 0
+    # The last two files share a variable: what it names stands in one of them.
+    seen, lacking = set[str](), None
     for format_ in (_OSSUTIL, _ALIBABA_CLOUD, _SDK):
-        if (found := format_.profile(wanted)) is not None:
-            seen += 1
+        found = format_.profile(wanted)
+        if isinstance(found, Profile):
+            seen.add(format_.profile_variable)
             yield found
+        elif found is not None:
+            lacking = lacking or found
+            if format_ is _OSSUTIL:
+                raise lacking
+    if lacking is not None and _PROFILE_VARIABLE not in seen:
+        raise lacking
     if wanted and not seen:
         places = ", ".join(format_.default_paths[0] for format_ in (_OSSUTIL, _ALIBABA_CLOUD, _SDK))
         raise CredentialsError(
@@ -195,8 +203,15 @@ class _Format:
     parse: Callable[[str, str | None], Values | str | None]
     library: str | None = None
 
-    def profile(self, wanted: str | None) -> Profile | None:
-        """The profile that is chosen; None if there is no file, or no profile that is wanted."""
+    def profile(self, wanted: str | None) -> Profile | CredentialsError | None:
+        """The profile that is chosen; None if there is no file, or no profile that is wanted.
+
+        An error is returned if the file lacks the one that the variable names.
+
+        Raises:
+            CredentialsError: the file cannot be read or understood, or one that is named is not
+                there.
+        """
         named = os.environ.get(self.path_variable)
         chosen = wanted or os.environ.get(self.profile_variable)
         for place in (named,) if named else self.default_paths:
@@ -205,7 +220,8 @@ class _Format:
             if not is_there:
                 continue
             if found is None and not wanted:
-                found = f"has no profile of the name that {self.profile_variable} gives"
+                told = f"{path!r} has no profile of the name that {self.profile_variable} gives"
+                return CredentialsError(told, advice=_CONFIGURE)
             if isinstance(found, str):
                 raise CredentialsError(f"{path!r} {found}", advice=_CONFIGURE)
             return None if found is None else Profile(path, found, self.library)

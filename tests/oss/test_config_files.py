@@ -389,3 +389,28 @@ def test_endpoint_in_a_file_that_cannot_be_used_is_named_where_it_is_needed(home
     home.ossutil("[default]\nendpoint=ftp://x\n")
     with pytest.raises(InvalidArgumentError, match=str(home.folder)):
         settle(Wishes(credentials=KEY))
+
+
+def test_profile_that_the_variable_names_stands_in_one_of_two_files(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.profile(name="cli", **BOTH, region_id="cn-beijing")
+    home.sdk(f"[sdk]\naccess_key_id=LTAIsdk\naccess_key_secret={SECRET}\n")
+    monkeypatch.setenv("ALIBABA_CLOUD_PROFILE", "cli")
+    found = settle(Wishes())
+    assert (found.region, found.keys.current(0.0)) == ("cn-beijing", KEY)
+    monkeypatch.setenv("ALIBABA_CLOUD_PROFILE", "sdk")
+    assert settle(SOMEWHERE).keys.current(0.0).access_key_id == "LTAIsdk"
+    monkeypatch.setenv("ALIBABA_CLOUD_PROFILE", "none")
+    with pytest.raises(CredentialsError, match="ALIBABA_CLOUD_PROFILE"):
+        settle(SOMEWHERE)
+
+
+def test_profile_that_ossutil_lacks_is_not_looked_for_under_another_identity(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.ossutil("[default]\n")
+    home.profile(**BOTH)
+    monkeypatch.setenv("OSSUTIL_PROFILE", "work")
+    with pytest.raises(CredentialsError, match="OSSUTIL_PROFILE"):
+        settle(SOMEWHERE)

@@ -73,7 +73,7 @@ LAYERS: Mapping[str, Layer] = {
     "oss.connecting": Layer(
         ours=words("oss"),
         others=words("urllib3"),
-        stdlib=words("collections.abc contextlib socket"),
+        stdlib=words("collections.abc contextlib selectors socket"),
     ),
     "oss.cloud": Layer(
         ours=words("oss errors"),

@@ -4,6 +4,7 @@ An address is put in the place of the name for as long as a connection is made; 
 the name.
 """
 
+import selectors
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -42,8 +43,8 @@ class ResolvingConnection(urllib3.connection.HTTPConnection):
             unknown = socket.gaierror(socket.EAI_NONAME, "the name cannot be one")
             raise urllib3.exceptions.NameResolutionError(host, self, unknown) from error
         except socket.gaierror as error:
-            # For want of a descriptor, too, the name is just not known: a socket tells.
-            socket.socket().close()
+            # For want of a descriptor, too, the name is just not known: taking one tells.
+            selectors.DefaultSelector().close()
             raise urllib3.exceptions.NameResolutionError(host, self, error) from error
         attempt = self._attempt(super().connect, timeout)
         try:

@@ -309,8 +309,11 @@ def test_upload_that_is_killed_after_its_disk_filled_up_can_be_resumed_or_aborte
         filler = fill(small_disk, 0)
         server.faults.release("third")
         server.faults.wait_reached("sixth")
+        assert child.stderr is not None
+        warning = child.stderr.readline()  # of the thread that writes, which may be late
         child.kill()
         _, told = child.communicate()
+        told = warning + told
     server.faults.release("sixth")
     [upload_id] = open_uploads(bucket, "k")
     assert told.count("WARNING") == told.count(f"upload {upload_id} continues without") == 1

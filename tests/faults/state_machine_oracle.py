@@ -162,8 +162,13 @@ class Oracle:
         """Errors that a call may end with though nothing goes wrong; whether it must."""
         named = self._refusals_of_named(how.upload_id) if how.upload_id else frozenset[str]()
         if how.enable_checkpoint and self._is_of_another_transfer(how):
-            return frozenset({"CheckpointError"}), True
+            return frozenset({"CheckpointError"}), not self._is_left_alone(how)
         return named, False
+
+    def _is_left_alone(self, how: How) -> bool:
+        """Whether there is a file of the user's, which a file of one part does not need."""
+        size = self._world.file.stat().st_size
+        return how.upload_id is None and size <= how.part_size and not self._is_begun_like_ours()
 
     def _is_of_another_transfer(self, how: How) -> bool:
         """Whether the checkpoint is not to be touched by such a call."""
@@ -275,7 +280,8 @@ class Oracle:
             name = world.checkpoint.name
             ours = {f"{name}{end}" for end in _OURS}
             left = ours & world.beside()
-            if ended.how != "success":
+            # What does not begin as a checkpoint is the user's, even under its name.
+            if ended.how != "success" or (name in left and not self._is_begun_like_ours()):
                 left -= {name}
             self._promise(not left, f"P7: left beside the file after {ended}: {left}")
         for name in self._set_aside():

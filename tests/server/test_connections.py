@@ -36,10 +36,14 @@ def test_a_connection_too_many_is_told_so_and_closed(small: LocalServer) -> None
 
 
 def test_there_is_room_again_once_a_client_has_left(small: LocalServer) -> None:
-    for _ in range(3 * MOST):
+    came_through = 0
+    while came_through < 3 * MOST:  # or the time of the test is over
         with RawClient(small.port) as client:
-            assert client.call("PUT", "/key", b"x", {"Connection": "close"}).status == 200
+            status = client.call("PUT", "/key", b"x", {"Connection": "close"}).status
             assert client.is_closed()
+        # The client may see the end before the server has counted it.
+        assert status in (200, 503)
+        came_through += status == 200
 
 
 def test_uploads_beyond_the_limit_end_well(small: LocalServer) -> None:
